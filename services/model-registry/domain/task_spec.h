@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tidewheel/base/clock.h"
+
+namespace tidewheel::model_registry {
+
+enum class Modality { kImage };
+enum class ResizeMode { kStretch, kFitPad };
+enum class ConsensusMethod { kMajority, kDawidSkene };
+enum class PrimaryMetric { kAccuracy, kBalancedAccuracy, kMacroF1 };
+
+/// What is done to a decoded picture before a model sees it.
+struct Preprocessing {
+  std::uint32_t width = 32;   // Pixels.
+  std::uint32_t height = 32;  // Pixels.
+  std::uint32_t channels = 3;  // 1 or 3.
+  ResizeMode resize = ResizeMode::kStretch;
+  std::vector<double> mean;  // One per channel, on the scale of 0 to 1.
+  std::vector<double> std;
+
+  friend bool operator==(const Preprocessing&, const Preprocessing&) = default;
+};
+
+/// Which samples are set aside on arrival; a limit of 0 switches its rule off.
+struct QualityRules {
+  std::uint64_t max_payload_bytes = 16ULL << 20;
+  std::uint64_t max_pixels = 40'000'000;
+  std::uint32_t min_side = 8;
+  std::uint32_t max_side = 16'384;
+  double min_mean_luminance = 6;     // 0 to 255.
+  double max_mean_luminance = 249;   // 0 to 255.
+  double max_dark_share = 0.995;     // Of pixels.
+  double max_bright_share = 0.98;    // Of pixels.
+  double min_sharpness = 8;          // Variance of the Laplacian.
+  std::int32_t near_duplicate_quarantine_distance = 0;  // Bits of 128; -1 is off.
+  std::int32_t near_duplicate_group_distance = 6;       // Bits of 128; -1 is off.
+
+  friend bool operator==(const QualityRules&, const QualityRules&) = default;
+};
+
+struct SplitPolicy {
+  double validation_share = 0.15;
+  double test_share = 0.15;
+  std::uint64_t seed = 1;
+  std::string metadata_key;  // Empty: the hash alone decides.
+
+  friend bool operator==(const SplitPolicy&, const SplitPolicy&) = default;
+};
+
+struct LabelPolicy {
+  ConsensusMethod method = ConsensusMethod::kDawidSkene;
+  std::uint32_t min_votes = 1;
+  double min_confidence = 0.5;
+
+  friend bool operator==(const LabelPolicy&, const LabelPolicy&) = default;
+};
+
+struct GatePolicy {
+  PrimaryMetric primary_metric = PrimaryMetric::kBalancedAccuracy;
+  double min_primary_metric = 0;
+  double min_class_recall = 0;
+
+  friend bool operator==(const GatePolicy&, const GatePolicy&) = default;
+};
+
+struct MonitoringPolicy {
+  std::uint32_t window_predictions = 200;
+
+  friend bool operator==(const MonitoringPolicy&, const MonitoringPolicy&) = default;
+};
+
+/// One learning problem with every default filled in.
+struct TaskSpec {
+  std::string name;
+  std::string description;
+  Modality modality = Modality::kImage;
+  std::vector<std::string> classes;
+  Preprocessing preprocessing;
+  QualityRules quality;
+  SplitPolicy splits;
+  LabelPolicy labels;
+  GatePolicy gate;
+  MonitoringPolicy monitoring;
+
+  friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
+};
+
+/// A problem of a declaration: which key, and what is wrong with it.
+struct SpecProblem {
+  std::string key;  // Such as "quality.max_pixels".
+  std::string message;
+};
+
+/// Every rule a spec breaks; empty when it is good.
+std::vector<SpecProblem> Validate(const TaskSpec& spec);
+
+/// A task name: lower case, digits and hyphens, 1 to 63 characters, a letter first.
+bool IsTaskName(std::string_view name);
+
+/// One stored version of a task.
+struct Task {
+  TaskSpec spec;
+  std::uint32_t version = 0;  // Counts from 1.
+  Timestamp applied_at{};
+  std::string applied_by;
+  std::string digest;  // SHA-256 of the canonical YAML.
+  std::string yaml;    // As it was applied.
+};
+
+}  // namespace tidewheel::model_registry
