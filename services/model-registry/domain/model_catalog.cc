@@ -81,6 +81,7 @@ Result<StoredModelVersion> ModelCatalog::Register(const Registration& registrati
   version.id = NewUuid();
   version.manifest = *std::move(manifest);
   version.manifest.run_id = registration.run_id;
+  version.manifest.dataset_version_id = registration.dataset_version_id;
   version.files = registration.files;
   version.package_digest = hash_(DigestedBytes(registration.files)).Hex();
   version.registered_at = clock_.Now();

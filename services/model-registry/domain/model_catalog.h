@@ -15,6 +15,7 @@ namespace tidewheel::model_registry {
 struct Registration {
   std::string task;
   std::string run_id;  // Empty: an upload.
+  std::string dataset_version_id;
   std::vector<PackageFile> files;
   std::string actor;
 };

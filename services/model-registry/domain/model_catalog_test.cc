@@ -47,6 +47,7 @@ class ModelCatalogTest : public testing::Test {
     const std::string sha(64, 'a');
     return {"traffic-lights",
             "run-1",
+            "dataset-1",
             {{"model.onnx", sha, 10, "obj:x"}, {"model.yaml", sha, 10, "obj:y"}},
             "ann"};
   }
