@@ -3,10 +3,9 @@
 #include <chrono>
 #include <concepts>
 #include <cstdint>
-#include <functional>
 #include <limits>
+#include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -18,8 +17,8 @@
 
 namespace tidewheel::config {
 
-/// Looks up an environment variable; nothing when it is not set.
-using Environment = std::function<std::optional<std::string>(const std::string& name)>;
+/// Environment variables by name. An empty one counts as not set.
+using Environment = std::map<std::string, std::string>;
 
 /// Fills a service's settings from one YAML file and the environment, which goes before the file.
 /// Each member already holds its default; a Read replaces it when the key is given. Keys nest with
@@ -100,8 +99,8 @@ class Reader {
   std::vector<std::string> UnknownEnvironment() const;
 
  private:
-  struct Source;
-  explicit Reader(std::unique_ptr<Source> source);
+  struct Sources;
+  explicit Reader(std::unique_ptr<Sources> sources);
 
   template <std::integral T>
   static std::int64_t Clamped(T value) {
@@ -112,7 +111,7 @@ class Reader {
   void ReadChoice(std::string_view key, const std::vector<std::string>& choices,
                   std::size_t* index);
 
-  std::unique_ptr<Source> source_;
+  std::unique_ptr<Sources> sources_;
 };
 
 }  // namespace tidewheel::config

@@ -65,7 +65,8 @@ class YamlNode {
   bool Get(std::chrono::milliseconds* value,
            std::chrono::milliseconds min = std::chrono::milliseconds::zero(),
            std::chrono::milliseconds max = std::chrono::milliseconds::max()) const;
-  bool Get(ByteCount* value) const;
+  bool Get(ByteCount* value, ByteCount min = {},
+           ByteCount max = {std::numeric_limits<std::int64_t>::max()}) const;
   bool Get(std::vector<std::string>* value) const;
   bool Get(std::vector<double>* value) const;
   /// The index of the scalar in `choices`; a problem that lists them otherwise.
