@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <stop_token>
 #include <string>
@@ -60,6 +61,13 @@ class Subscription {
   virtual std::vector<Position> Assignment() const = 0;
 };
 
+/// The offsets a partition holds: from `begin` up to, not including, `end`.
+struct PartitionExtent {
+  int partition = 0;
+  std::int64_t begin = 0;
+  std::int64_t end = 0;  // What the next message will get.
+};
+
 /// How far a group is behind in one partition.
 struct PartitionLag {
   std::string topic;
@@ -78,7 +86,9 @@ class Broker {
   /// that exists keeps its partitions. Idempotent, also when several services do it at once.
   virtual Result<void> EnsureTopics(std::span<const std::string> topics, int partitions) = 0;
 
-  virtual Result<std::unique_ptr<Publisher>> NewPublisher() = 0;
+  /// `timeout` stands in for BrokerOptions::publish_timeout.
+  virtual Result<std::unique_ptr<Publisher>> NewPublisher(
+      std::optional<std::chrono::milliseconds> timeout = std::nullopt) = 0;
 
   /// Joins `group`. A group that has no position in a partition starts at its beginning.
   virtual Result<std::unique_ptr<Subscription>> Subscribe(const std::string& group,
@@ -86,6 +96,9 @@ class Broker {
 
   /// OK when the bus answers now; for health. Waits at most two seconds.
   virtual Result<void> Ping() = 0;
+
+  /// What each partition of a topic holds, by partition. kNotFound: no such topic.
+  virtual Result<std::vector<PartitionExtent>> Extent(const std::string& topic) = 0;
 
   /// One row for each partition the group has a position in.
   virtual Result<std::vector<PartitionLag>> Lag(const std::string& group) = 0;

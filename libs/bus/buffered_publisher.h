@@ -74,8 +74,12 @@ class BufferedPublisher {
   void PublishLoop(std::stop_token stop);
   void SpillLoop(std::stop_token stop);
   Result<void> PublishBatch(std::span<const Message> batch);
+  void Report(const Error& error) const;
+  void Measure();
   void Drop(std::size_t messages, const Error& why);
   std::vector<Message> TakeLocked(std::size_t at_most);
+  bool HalfFullLocked() const;
+  /// Whether memory should go to disk: the bus is away or slow, or older messages are there.
   bool BehindLocked() const;
 
   Broker& broker_;
@@ -88,7 +92,7 @@ class BufferedPublisher {
   std::deque<Message> queue_;
   std::size_t queue_bytes_ = 0;
   bool publishing_ = false;  // A batch from memory or disk is on its way.
-  bool publishing_memory_ = false;
+  bool spill_empty_ = true;
   bool spilling_ = false;  // A batch is between memory and disk.
   bool bus_away_ = false;  // The last Publish failed.
   std::chrono::steady_clock::time_point publishing_since_{};

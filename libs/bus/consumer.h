@@ -63,12 +63,11 @@ class Consumer {
 
  private:
   void Run(std::stop_token stop);
-  /// Until stopped or the bus fails.
+  /// Until stopped, or until only a new subscription can help.
   Result<void> Serve(Subscription& subscription, Publisher& dead_letters, std::stop_token stop);
-  /// False: stopped before all were dealt with.
-  Result<bool> Handle(std::span<const Delivery> deliveries, Subscription& subscription,
+  Result<void> Handle(std::vector<Delivery> deliveries, Subscription& subscription,
                       Publisher& dead_letters, std::stop_token stop);
-  Result<void> Bury(const Delivery& delivery, const Error& reason, Publisher& dead_letters);
+  Result<void> Bury(const Delivery& delivery, const Error& reason, Publisher& dead_letters) const;
   void Report(const Error& error) const;
   void MeasureLag();
 

@@ -24,6 +24,7 @@ struct Message {
   std::string event_id;     // Unique, and the same when the message is sent again. Empty: Publish
                             // makes a UUID.
   std::string type;         // "tidewheel.events.v1.SampleAccepted".
+  std::string source;       // `ce_source`: who says so. Empty: BrokerOptions::source.
   std::string traceparent;  // W3C trace context of what caused it.
   Timestamp time{};         // When the fact became true. Zero: Publish sets now.
   int schema_version = 1;   // Of the payload.

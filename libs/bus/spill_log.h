@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "tidewheel/base/counters.h"
@@ -18,7 +19,7 @@ namespace tidewheel::bus {
 ///
 /// A frame is its length (4 bytes, little-endian), the CRC-32C of its body (4 bytes) and the body.
 /// What Append or Prepend acknowledged survives kill -9 and, with `sync`, a power cut. A torn tail
-/// (a crash while appending) is cut off when opened; a frame that does not match its checksum is
+/// (a crash while appending) is passed over; a frame that does not match its checksum is
 /// skipped and counted. Thread-safe.
 class SpillLog {
  public:
@@ -27,7 +28,7 @@ class SpillLog {
     std::uint64_t limit_bytes = 1u << 30;
     std::uint64_t segment_bytes = 16u << 20;
     bool sync = true;                    // fdatasync before an acknowledgement.
-    Counter& damaged = Counter::None();  // Frames found broken on disk.
+    Counter& damaged = Counter::None();  // Frames found broken on disk; a torn tail counts as one.
   };
 
   /// Makes the folder, locks it, finds what an earlier process left.
@@ -59,10 +60,13 @@ class SpillLog {
   struct Segment;
   explicit SpillLog(Options options);
   Result<void> Recover();
-  Result<void> Write(Segment& segment, std::string_view frames);
-  Result<void> SaveCursor();
+  Result<std::vector<Message>> PeekLocked(std::size_t at_most);
+  Result<void> AdvanceLocked();
   Result<void> NewSegment(std::int64_t number, bool at_front);
-  void Close(Segment& segment, bool remove);
+  Result<void> Write(Segment& segment, std::string_view frames);
+  Result<void> SaveCursor(bool durable);
+  void RemoveFront();
+  void CountDamage(std::int64_t segment, std::uint64_t offset);
 
   const Options options_;
   mutable std::mutex mutex_;  // Guards the files and all below: held across I/O, because the files
@@ -72,7 +76,10 @@ class SpillLog {
   std::uint64_t cursor_ = 0;                        // Byte in the oldest segment.
   std::uint64_t peeked_ = 0;                        // Where Advance will put the cursor,
   std::size_t peeked_segments_ = 0;                 // after this many whole segments.
-  std::uint64_t bytes_ = 0;
+  std::uint64_t bytes_ = 0;                         // Of all segments, behind the cursor.
+  std::int64_t last_number_ = 0;                    // The highest segment ever, as far as known.
+  std::int64_t damage_segment_ = 0;                 // Up to where damage was counted:
+  std::uint64_t damage_counted_ = 0;
 };
 
 }  // namespace tidewheel::bus
