@@ -2,6 +2,8 @@
 
 #include <grpcpp/support/status.h>
 
+#include <string_view>
+
 #include "tidewheel/base/result.h"
 
 namespace tidewheel::rpc {

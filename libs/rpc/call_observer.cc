@@ -1,0 +1,209 @@
+#include "tidewheel/rpc/call_observer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "tidewheel/base/error.h"
+#include "tidewheel/log/log.h"
+#include "tidewheel/log/trace.h"
+#include "tidewheel/rpc/call.h"
+
+namespace tidewheel::rpc {
+namespace {
+
+using grpc::experimental::InterceptionHookPoints;
+using grpc::experimental::InterceptorBatchMethods;
+using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
+
+constexpr std::array<const char*, 17> kCodes{
+    "OK",        "CANCELLED",      "UNKNOWN",           "INVALID_ARGUMENT",   "DEADLINE_EXCEEDED",
+    "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION",
+    "ABORTED",   "OUT_OF_RANGE",   "UNIMPLEMENTED",     "INTERNAL",           "UNAVAILABLE",
+    "DATA_LOSS", "UNAUTHENTICATED"};
+
+int Known(int code) { return code >= 0 && code < 17 ? code : 2; }
+
+std::string_view View(grpc::string_ref text) { return {text.data(), text.size()}; }
+
+std::string_view Value(const Metadata& metadata, const char* key) {
+  const auto found = metadata.find(key);
+  return found == metadata.end() ? std::string_view() : View(found->second);
+}
+
+/// An id that is fit for logs and headers: short and printable.
+bool IsRequestId(std::string_view text) {
+  return !text.empty() && text.size() <= 128 &&
+         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
+log::Trace Received(const Metadata& metadata) {
+  log::Trace trace = log::ParseTraceParent(Value(metadata, kTraceParentKey)).value_or(log::Trace{});
+  const auto request_id = Value(metadata, kRequestIdKey);
+  if (IsRequestId(request_id)) trace.request_id = std::string(request_id);
+  return trace;
+}
+
+/// One call: its life is the call's.
+class ObservedCall final : public grpc::experimental::Interceptor {
+ public:
+  ObservedCall(CallObserver& observer, grpc::experimental::ServerRpcInfo& info)
+      : observer_(observer), method_(observer.Find(info.method())) {}
+  ~ObservedCall() override {
+    if (begun_ && !ended_) End(grpc::Status(grpc::StatusCode::CANCELLED, "never answered"));
+  }
+
+  void Intercept(InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
+      Begin(*methods->GetRecvInitialMetadata());
+    }
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      End(methods->GetSendStatus());
+    }
+    methods->Proceed();
+  }
+
+ private:
+  void Begin(Metadata& metadata) {
+    begun_ = true;
+    began_ = std::chrono::steady_clock::now();
+    method_.started->Add();
+    trace_ = log::NextStep(Received(metadata));
+    // The handler reads its own step of the trace (TraceOf); the text lives as long as the call.
+    trace_parent_ = log::FormatTraceParent(trace_);
+    metadata.erase(kTraceParentKey);
+    metadata.emplace(grpc::string_ref(kTraceParentKey),
+                     grpc::string_ref(trace_parent_.data(), trace_parent_.size()));
+    // A blocking handler runs on this thread, and its status is sent from it.
+    if (method_.blocking) context_.emplace(trace_);
+  }
+
+  void End(const grpc::Status& status) {
+    if (std::exchange(ended_, true)) return;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began_;
+    const int code = Known(status.error_code());
+    method_.seconds->Observe(took.count());
+    observer_.Handled(method_, code).Add();
+    const auto level = method_.hot ? log::Level::kDebug : log::Level::kInfo;
+    if (log::Enabled(level)) {
+      std::vector<log::Field> fields{{"method", method_.path},
+                                     {"code", kCodes[static_cast<std::size_t>(code)]},
+                                     {"took_seconds", took}};
+      if (!status.ok()) fields.emplace_back("status", status.error_message().substr(0, 300));
+      log::Write(level, "call handled", fields, trace_);
+    }
+    context_.reset();
+  }
+
+  CallObserver& observer_;
+  CallObserver::Method& method_;
+  bool begun_ = false;
+  bool ended_ = false;
+  std::chrono::steady_clock::time_point began_;
+  log::Trace trace_;
+  std::string trace_parent_;
+  std::optional<log::Context> context_;
+};
+
+class ObservedCalls final : public grpc::experimental::ServerInterceptorFactoryInterface {
+ public:
+  explicit ObservedCalls(CallObserver& observer) : observer_(observer) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(
+      grpc::experimental::ServerRpcInfo* info) override {
+    return new ObservedCall(observer_, *info);
+  }
+
+ private:
+  CallObserver& observer_;
+};
+
+class TraceForwarder final : public grpc::experimental::Interceptor {
+ public:
+  void Intercept(InterceptorBatchMethods* methods) override {
+    if (methods->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
+      auto& metadata = *methods->GetSendInitialMetadata();
+      const log::Trace trace = log::CurrentTrace();
+      // What the caller set by hand stays.
+      if (!trace.trace_id.empty() && !metadata.contains(kTraceParentKey)) {
+        metadata.emplace(kTraceParentKey, log::FormatTraceParent(trace));
+      }
+      if (IsRequestId(trace.request_id) && !metadata.contains(kRequestIdKey)) {
+        metadata.emplace(kRequestIdKey, trace.request_id);
+      }
+    }
+    methods->Proceed();
+  }
+};
+
+class TraceForwarders final : public grpc::experimental::ClientInterceptorFactoryInterface {
+ public:
+  grpc::experimental::Interceptor* CreateClientInterceptor(
+      grpc::experimental::ClientRpcInfo* /*info*/) override {
+    return new TraceForwarder;
+  }
+};
+
+}  // namespace
+
+log::Trace TraceOf(const grpc::ServerContextBase& context) {
+  return Received(context.client_metadata());
+}
+
+CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods)
+    : registry_(registry), hot_methods_(hot_methods.begin(), hot_methods.end()) {}
+
+CallObserver::Method& CallObserver::Find(std::string_view path) {
+  {
+    const std::shared_lock lock(mutex_);
+    const auto found = methods_.find(path);
+    if (found != methods_.end()) return *found->second;
+  }
+  auto method = std::make_unique<Method>();
+  method->path = std::string(path);
+  const auto slash = path.rfind('/');
+  if (slash == std::string_view::npos || slash == 0) {
+    method->service = "unknown";
+    method->name = "unknown";
+  } else {
+    method->service = std::string(path.substr(1, slash - 1));
+    method->name = std::string(path.substr(slash + 1));
+  }
+  // What probes and tools ask all day is no news either.
+  method->hot = hot_methods_.contains(method->name) || method->service.starts_with("grpc.");
+  method->blocking = blocking_.contains(method->service);
+  const metrics::Labels labels{{"service", method->service}, {"method", method->name}};
+  method->started =
+      &registry_.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
+  method->seconds = &registry_.Histogram("tidewheel_rpc_call_seconds",
+                                         "From a call's arrival to its answer.", labels);
+  const std::unique_lock lock(mutex_);
+  return *methods_.emplace(method->path, std::move(method)).first->second;
+}
+
+Counter& CallObserver::Handled(Method& method, int code) {
+  auto& slot = method.handled[static_cast<std::size_t>(code)];
+  Counter* counter = slot.load(std::memory_order_acquire);
+  if (counter == nullptr) {
+    // Two threads may both ask: the registry gives them the same one.
+    counter = &registry_.Counter("tidewheel_rpc_calls_handled_total", "Calls that were answered.",
+                                 {{"service", method.service},
+                                  {"method", method.name},
+                                  {"code", kCodes[static_cast<std::size_t>(code)]}});
+    slot.store(counter, std::memory_order_release);
+  }
+  return *counter;
+}
+
+std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeServerInterceptors(
+    CallObserver& observer) {
+  return std::make_unique<ObservedCalls>(observer);
+}
+
+std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface> MakeTraceForwarder() {
+  return std::make_unique<TraceForwarders>();
+}
+
+}  // namespace tidewheel::rpc
