@@ -1,0 +1,276 @@
+#include "tidewheel/ml/train.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tidewheel/ml/testing/bar_pictures.h"
+
+namespace tidewheel::ml {
+namespace {
+
+using ::testing::HasSubstr;
+
+double Accuracy(const Model& model, const TensorDataset& dataset) {
+  const auto probabilities = model.Predict(dataset).value();
+  const std::size_t classes = probabilities.size() / dataset.rows();
+  std::size_t right = 0;
+  for (std::size_t row = 0; row < dataset.rows(); ++row) {
+    const auto first = probabilities.begin() + static_cast<std::ptrdiff_t>(row * classes);
+    const auto best = std::max_element(first, first + static_cast<std::ptrdiff_t>(classes));
+    if (best - first == dataset.labels[row]) ++right;
+  }
+  return static_cast<double>(right) / static_cast<double>(dataset.rows());
+}
+
+/// Remembers what was reported, and asks to stop when told to.
+class RecordingSink final : public ProgressSink {
+ public:
+  void Report(const TrainingProgress& progress) override {
+    reports.push_back(progress);
+    if (progress.finished_epoch && progress.epoch == stop_after_epoch) stop.request_stop();
+  }
+
+  std::vector<TrainingProgress> reports;
+  std::stop_source stop;
+  int stop_after_epoch = 0;
+};
+
+class TrainTest : public ::testing::Test {
+ protected:
+  Result<TrainedModel> Run(std::string_view recipe, const TrainOptions& options) {
+    return Train(MakeArchitecture(recipe, training_.shape, 4).value(), options, training_.View(),
+                 validation_.View(), sink_, sink_.stop.get_token());
+  }
+  TrainedModel RunWell(std::string_view recipe, const TrainOptions& options) {
+    auto trained = Run(recipe, options);
+    EXPECT_TRUE(trained.ok()) << (trained ? "" : trained.error().message);
+    return std::move(*trained);
+  }
+
+  const BarPictures training_{400, 1};
+  const BarPictures validation_{100, 2};
+  const BarPictures test_{200, 3};
+  RecordingSink sink_;
+  const TrainOptions quick_{.seed = 1, .epochs = 6, .batch_size = 20, .learning_rate = 3e-3};
+};
+
+TEST_F(TrainTest, EveryRecipeLearns) {
+  for (const auto recipe : RecipeNames()) {
+    const auto trained = RunWell(recipe, quick_);
+
+    EXPECT_GE(Accuracy(trained.model, test_.View()), 0.97) << recipe;
+    EXPECT_LT(trained.epochs.back().training_loss, trained.epochs.front().training_loss);
+  }
+}
+
+TEST_F(TrainTest, EveryWayToTrainLearns) {
+  TrainOptions momentum = quick_;
+  momentum.optimizer = Optimizer::kSgd;
+  momentum.learning_rate = 0.02;
+  momentum.weight_decay = 1e-4;
+  momentum.schedule = Schedule::kStep;
+  momentum.step_epochs = 3;
+  TrainOptions focal = quick_;
+  focal.loss = Loss::kFocal;
+  focal.schedule = Schedule::kConstant;
+  for (const auto& options : {momentum, focal}) {
+    EXPECT_GE(Accuracy(RunWell("image-cnn", options).model, test_.View()), 0.97);
+  }
+}
+
+TEST_F(TrainTest, RepeatedItGivesTheSameBits) {
+  for (const int threads : {1, 2}) {
+    TrainOptions options = quick_;
+    options.epochs = 3;
+    options.threads = threads;
+    const auto once = RunWell("image-cnn", options);
+    const auto again = RunWell("image-cnn", options);
+
+    EXPECT_EQ(once.model.Weights(), again.model.Weights()) << threads;
+    EXPECT_EQ(once.model.Predict(test_.View()).value(), again.model.Predict(test_.View()).value());
+    ASSERT_EQ(once.epochs.size(), again.epochs.size());
+    EXPECT_EQ(once.epochs.back().validation->loss, again.epochs.back().validation->loss);
+
+    options.seed = 2;
+    EXPECT_NE(RunWell("image-cnn", options).model.Weights(), once.model.Weights());
+  }
+}
+
+TEST_F(TrainTest, TheBestEpochsWeightsAreKept) {
+  // Wrong labels are learned by heart in time, and the validation rows suffer.
+  BarPictures lied = training_;
+  for (std::size_t row = 0; row < 400; row += 3) lied.labels[row] = (lied.labels[row] + 1) % 4;
+  TrainOptions options = quick_;
+  options.schedule = Schedule::kConstant;
+  options.epochs = 20;
+  const auto trained = Train(MakeArchitecture("image-cnn", lied.shape, 4).value(), options,
+                             lied.View(), validation_.View(), sink_, {})
+                           .value();
+
+  double best = INFINITY;
+  int best_epoch = 0;
+  for (const EpochRecord& record : trained.epochs) {
+    if (record.validation->loss < best) {
+      best = record.validation->loss;
+      best_epoch = record.epoch;
+    }
+  }
+  EXPECT_EQ(trained.best_epoch, best_epoch);
+  EXPECT_LT(best_epoch, 20) << "the last epoch was the best: nothing was restored";
+  // The loss of the kept weights, worked out from what the model answers.
+  const auto probabilities = trained.model.Predict(validation_.View()).value();
+  double loss = 0;
+  for (std::size_t row = 0; row < 100; ++row) {
+    loss -= std::log(double{
+                probabilities[row * 4 + static_cast<std::size_t>(validation_.labels[row])]}) /
+            100;
+  }
+  EXPECT_NEAR(loss, best, 1e-4);
+}
+
+TEST_F(TrainTest, StopsEarlyWhenNothingGetsBetter) {
+  TrainOptions options = quick_;
+  options.epochs = 200;
+  options.patience = 2;
+  options.stopping_metric = StoppingMetric::kAccuracy;
+  const auto trained = RunWell("image-cnn", options);
+
+  EXPECT_TRUE(trained.stopped_early);
+  EXPECT_EQ(trained.epochs.back().epoch, trained.best_epoch + 2);
+}
+
+TEST_F(TrainTest, WithoutValidationTheLastWeightsAreKept) {
+  const auto trained = Train(MakeArchitecture("image-linear", training_.shape, 4).value(), quick_,
+                             training_.View(), {}, ProgressSink::None(), {});
+
+  ASSERT_TRUE(trained.ok()) << trained.error().message;
+  EXPECT_EQ(trained->best_epoch, 6);
+  EXPECT_FALSE(trained->epochs[0].validation.has_value());
+}
+
+TEST_F(TrainTest, ProgressCountsUpToTheEnd) {
+  RunWell("image-cnn", quick_);
+
+  int finished = 0;
+  int last_epoch = 0;
+  for (const TrainingProgress& report : sink_.reports) {
+    EXPECT_EQ(report.epochs, 6);
+    EXPECT_EQ(report.steps, 20);
+    EXPECT_GE(report.epoch, last_epoch);
+    EXPECT_LE(report.step, report.steps);
+    EXPECT_GT(report.samples_per_second, 0);
+    EXPECT_GE(report.remaining.count(), 0);
+    last_epoch = report.epoch;
+    if (report.finished_epoch) {
+      EXPECT_EQ(report.finished_epoch->epoch, ++finished);
+      EXPECT_EQ(report.step, report.steps);
+    }
+  }
+  EXPECT_EQ(finished, 6);
+  EXPECT_EQ(sink_.reports.back().remaining.count(), 0);
+}
+
+TEST_F(TrainTest, CancelledItSaysSo) {
+  sink_.stop_after_epoch = 2;
+
+  const auto trained = Run("image-cnn", quick_);
+
+  ASSERT_FALSE(trained.ok());
+  EXPECT_EQ(trained.error().code, ErrorCode::kCancelled);
+  EXPECT_EQ(sink_.reports.back().epoch, 2);
+}
+
+TEST_F(TrainTest, WeightlessRowsTeachNothing) {
+  // Half the rows have a wrong label and weigh nothing; and a third class is hidden by its class
+  // weight.
+  BarPictures lied = training_;
+  std::vector<float> weights(400, 1.0f);
+  for (std::size_t row = 0; row < 400; row += 2) {
+    lied.labels[row] = (lied.labels[row] + 1) % 4;
+    weights[row] = 0;
+  }
+  TensorDataset weighted = lied.View();
+  weighted.weights = weights;
+  TrainOptions options = quick_;
+  options.class_weights = {1, 1, 1, 0};
+  const auto trained = Train(MakeArchitecture("image-cnn", lied.shape, 4).value(), options,
+                             weighted, validation_.View(), sink_, {});
+  ASSERT_TRUE(trained.ok()) << trained.error().message;
+
+  const auto probabilities = trained->model.Predict(test_.View()).value();
+  for (std::size_t row = 0; row < 200; ++row) {
+    const auto label = static_cast<std::size_t>(test_.labels[row]);
+    if (label == 3) {
+      EXPECT_LT(probabilities[row * 4 + 3], 0.5f);
+    } else {
+      EXPECT_GT(probabilities[row * 4 + label], 0.5f);
+    }
+  }
+}
+
+TEST_F(TrainTest, ALossThatIsNoNumberEndsTheTraining) {
+  BarPictures huge = training_;
+  for (float& element : huge.elements) element *= 1e38f;
+  const auto trained = Train(MakeArchitecture("image-linear", huge.shape, 4).value(), quick_,
+                             huge.View(), {}, sink_, {});
+
+  ASSERT_FALSE(trained.ok());
+  EXPECT_EQ(trained.error().code, ErrorCode::kAborted);
+  EXPECT_THAT(trained.error().message, HasSubstr("learning rate"));
+}
+
+TEST_F(TrainTest, WrongOptionsAndRowsAreNamed) {
+  TrainOptions options = quick_;
+  options.epochs = 0;
+  options.learning_rate = -1;
+  options.class_weights = {1, 2};
+  const auto trained = Run("image-cnn", options);
+  ASSERT_FALSE(trained.ok());
+  EXPECT_THAT(trained.error().message, HasSubstr("epochs"));
+  EXPECT_THAT(trained.error().message, HasSubstr("learning_rate"));
+  EXPECT_THAT(trained.error().message, HasSubstr("class_weights"));
+
+  const auto architecture = MakeArchitecture("image-linear", {1, 8, 8}, 3).value();
+  const auto wrong_label = Train(architecture, quick_, training_.View(), {}, sink_, {});
+  ASSERT_FALSE(wrong_label.ok());
+  EXPECT_THAT(wrong_label.error().message, HasSubstr("label 3 of 3 classes"));
+  EXPECT_FALSE(Train(architecture, quick_, {}, {}, sink_, {}).ok());
+  const BarPictures other(4, 1, {1, 4, 8}, 2);
+  EXPECT_FALSE(Train(architecture, quick_, other.View(), {}, sink_, {}).ok());
+}
+
+TEST(TrainOptionsTest, NamesAreReadBack) {
+  for (const auto metric : {StoppingMetric::kLoss, StoppingMetric::kAccuracy,
+                            StoppingMetric::kBalancedAccuracy, StoppingMetric::kMacroF1}) {
+    EXPECT_EQ(ParseStoppingMetric(Name(metric)).value(), metric);
+  }
+  EXPECT_EQ(ParseOptimizer("sgd").value(), Optimizer::kSgd);
+  EXPECT_EQ(ParseSchedule("step").value(), Schedule::kStep);
+  EXPECT_EQ(ParseLoss("focal").value(), Loss::kFocal);
+  EXPECT_THAT(ParseOptimizer("lion").error().message, HasSubstr("adam, sgd"));
+}
+
+TEST(TrainOptionsTest, EveryRecipeHasDefaultsThatAreSound) {
+  for (const auto recipe : RecipeNames()) {
+    for (const std::size_t rows : {std::size_t{0}, std::size_t{1'000}, std::size_t{60'000}}) {
+      EXPECT_TRUE(CheckTrainOptions(RecipeDefaults(recipe, rows).value(), 3).ok());
+    }
+  }
+  EXPECT_EQ(RecipeDefaults("image-vit", 1).error().code, ErrorCode::kNotFound);
+}
+
+TEST(TrainOptionsTest, InverseFrequencyGivesEveryClassTheSameSum) {
+  const std::vector<std::int32_t> labels = {0, 0, 0, 0, 0, 0, 1, 1, 3};
+
+  const auto weights = InverseFrequencyWeights(labels, 4);
+
+  EXPECT_DOUBLE_EQ(weights[0] * 6, 3);
+  EXPECT_DOUBLE_EQ(weights[1] * 2, 3);
+  EXPECT_DOUBLE_EQ(weights[2], 0);
+  EXPECT_DOUBLE_EQ(weights[3] * 1, 3);
+}
+
+}  // namespace
+}  // namespace tidewheel::ml

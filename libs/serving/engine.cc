@@ -1,0 +1,340 @@
+#include "tidewheel/serving/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <istream>
+#include <mutex>
+#include <openvino/frontend/manager.hpp>
+#include <openvino/openvino.hpp>
+#include <streambuf>
+#include <system_error>
+#include <utility>
+
+namespace tidewheel::serving {
+namespace {
+
+constexpr char kProcessor[] = "CPU";
+constexpr int kMostThreads = 256;
+constexpr std::string_view kUnknownOperators = "No conversion rule found for operations: ";
+
+/// Reads bytes where they lie: a model is not copied to be parsed.
+class ByteBuffer : public std::streambuf {
+ public:
+  explicit ByteBuffer(std::string_view bytes) {
+    char* first = const_cast<char*>(bytes.data());  // The get area is never written to.
+    setg(first, first, first + bytes.size());
+  }
+
+ protected:
+  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode) override {
+    const char* base = from == std::ios_base::beg   ? eback()
+                       : from == std::ios_base::cur ? gptr()
+                                                    : egptr();
+    const off_type target = base - eback() + offset;
+    if (target < 0 || target > egptr() - eback()) return pos_type(off_type(-1));
+    setg(eback(), eback() + target, egptr());
+    return pos_type(target);
+  }
+  pos_type seekpos(pos_type position, std::ios_base::openmode which) override {
+    return seekoff(off_type(position), std::ios_base::beg, which);
+  }
+};
+
+/// OpenVINO's words without the lines that name its own source files.
+std::string Essence(std::string_view words) {
+  std::string essence;
+  while (!words.empty()) {
+    const std::size_t end = std::min(words.find('\n'), words.size());
+    const std::string_view line = words.substr(0, end);
+    words.remove_prefix(std::min(end + 1, words.size()));
+    const bool about_sources = line.starts_with("Exception from ") || line.starts_with("Check '") ||
+                               line.starts_with("To facilitate");
+    if (line.empty() || about_sources) continue;
+    essence += (essence.empty() ? "" : " ") + std::string(line);
+  }
+  constexpr std::size_t kMostCharacters = 500;
+  return essence.substr(0, kMostCharacters);
+}
+
+Error FromOpenVino(ErrorCode code, std::string_view what, std::string_view words) {
+  if (const auto found = words.find(kUnknownOperators); found != std::string_view::npos) {
+    const std::string_view names = words.substr(found + kUnknownOperators.size());
+    return Error{ErrorCode::kUnimplemented, std::string(what) + ": the engine has no operator " +
+                                                std::string(names.substr(0, names.find('\n')))};
+  }
+  return Error{code, std::string(what) + ": " + Essence(words)};
+}
+
+/// The one place where OpenVINO's exceptions become errors: runs `body`, which returns a Result.
+template <typename Body>
+auto WithoutExceptions(ErrorCode code, std::string_view what, const Body& body)
+    -> decltype(body()) {
+  try {
+    return body();
+  } catch (const std::exception& failure) {
+    return FromOpenVino(code, what, failure.what());
+  } catch (...) {
+    return Error{code, std::string(what) + ": the engine failed without a reason"};
+  }
+}
+
+Error Malformed(std::string message) {
+  return Error{ErrorCode::kInvalidArgument, "ONNX model: " + std::move(message)};
+}
+
+/// One float32 tensor whose first size is free and the others are known.
+Result<TensorInfo> Describe(const ov::Output<ov::Node>& port, std::string_view what) {
+  const ov::PartialShape& shape = port.get_partial_shape();
+  TensorInfo info{.name = port.get_names().empty() ? std::string(what) : port.get_any_name(),
+                  .shape = {-1}};
+  if (port.get_element_type() != ov::element::f32) {
+    return Malformed(std::string(what) + " " + info.name + " is " +
+                     port.get_element_type().get_type_name() + ", not float32");
+  }
+  if (shape.rank().is_dynamic() || shape.size() < 2 || shape[0].is_static()) {
+    return Malformed(std::string(what) + " " + info.name +
+                     " must have a free batch as first size and at least one more");
+  }
+  for (std::size_t i = 1; i < shape.size(); ++i) {
+    if (shape[i].is_dynamic() || shape[i].get_length() < 1) {
+      return Malformed("size " + std::to_string(i) + " of " + std::string(what) + " " + info.name +
+                       " is not fixed");
+    }
+    info.shape.push_back(shape[i].get_length());
+  }
+  return info;
+}
+
+/// Makes a fixed batch free, where the graph allows that.
+void FreeTheBatch(ov::Model& model) {
+  ov::PartialShape shape = model.input().get_partial_shape();
+  if (shape.rank().is_dynamic() || shape.size() == 0 || shape[0].is_dynamic()) return;
+  shape[0] = ov::Dimension::dynamic();
+  model.reshape(shape);
+}
+
+Result<ModelSignature> SignatureOf(ov::Model& model) {
+  if (model.inputs().size() != 1 || model.outputs().size() != 1) {
+    return Malformed("has " + std::to_string(model.inputs().size()) + " inputs and " +
+                     std::to_string(model.outputs().size()) +
+                     " outputs; one of each can be served");
+  }
+  FreeTheBatch(model);
+  auto input = Describe(model.input(), "input");
+  if (!input) return input.error();
+  auto output = Describe(model.output(), "output");
+  if (!output) return output.error();
+  return ModelSignature{.input = std::move(*input), .output = std::move(*output)};
+}
+
+ov::Shape ShapeOf(const TensorInfo& info, std::size_t rows) {
+  ov::Shape shape{rows};
+  for (std::size_t i = 1; i < info.shape.size(); ++i) {
+    shape.push_back(static_cast<std::size_t>(info.shape[i]));
+  }
+  return shape;
+}
+
+Result<void> CheckOptions(const EngineOptions& options) {
+  if (options.threads < 1 || options.threads > kMostThreads || options.concurrency < 1 ||
+      options.concurrency > kMostThreads) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "threads and concurrency must be 1 to " + std::to_string(kMostThreads)};
+  }
+  for (const std::size_t rows : options.warm_up_rows) {
+    if (rows < 1 || rows > 4096) {
+      return Error{ErrorCode::kInvalidArgument, "warm_up_rows must be 1 to 4096"};
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+std::size_t TensorInfo::elements() const {
+  std::size_t product = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) product *= static_cast<std::size_t>(shape[i]);
+  return product;
+}
+
+/// A compiled model with as many requests as calls may run at a time.
+struct Model::Compiled {
+  Compiled(ov::CompiledModel compiled, ModelSignature described, int concurrency)
+      : model(std::move(compiled)), signature(std::move(described)) {
+    for (int i = 0; i < concurrency; ++i) idle.push_back(model.create_infer_request());
+  }
+
+  ov::InferRequest Take() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return !idle.empty(); });
+    ov::InferRequest request = std::move(idle.back());
+    idle.pop_back();
+    return request;
+  }
+  void GiveBack(ov::InferRequest request) {
+    {
+      const std::lock_guard lock(mutex);
+      idle.push_back(std::move(request));
+    }
+    changed.notify_one();
+  }
+
+  ov::CompiledModel model;
+  const ModelSignature signature;
+  std::mutex mutex;  // Guards idle.
+  std::condition_variable changed;
+  std::vector<ov::InferRequest> idle;
+};
+
+Model::Model(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
+Model::~Model() = default;
+
+const ModelSignature& Model::signature() const { return compiled_->signature; }
+
+Result<void> Model::Infer(std::span<const float> input, std::size_t rows,
+                          std::span<float> output) const {
+  const ModelSignature& expected = signature();
+  const std::size_t input_elements = expected.input.elements();
+  const std::size_t output_elements = expected.output.elements();
+  if (rows == 0 || input.size() / input_elements != rows || input.size() % input_elements != 0) {
+    return Error{ErrorCode::kInvalidArgument, std::to_string(input.size()) + " floats are not " +
+                                                  std::to_string(rows) + " rows of " +
+                                                  std::to_string(input_elements)};
+  }
+  if (output.size() / output_elements != rows || output.size() % output_elements != 0) {
+    return Error{ErrorCode::kInvalidArgument, "room for " + std::to_string(output.size()) +
+                                                  " answers is not " + std::to_string(rows) +
+                                                  " rows of " + std::to_string(output_elements)};
+  }
+  ov::InferRequest request = compiled_->Take();
+  auto done = WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
+    // The engine only reads its input.
+    auto* first = const_cast<float*>(input.data());
+    request.set_input_tensor(ov::Tensor(ov::element::f32, ShapeOf(expected.input, rows), first));
+    request.infer();
+    const ov::Tensor answer = request.get_output_tensor();
+    if (answer.get_size() != output.size()) {
+      return Error{ErrorCode::kInternal, "the model answered " + std::to_string(answer.get_size()) +
+                                             " numbers instead of " +
+                                             std::to_string(output.size())};
+    }
+    std::memcpy(output.data(), answer.data<float>(), output.size_bytes());
+    return {};
+  });
+  compiled_->GiveBack(std::move(request));
+  return done;
+}
+
+Result<double> Model::VerifyGolden(std::span<const float> input, std::size_t rows,
+                                   std::span<const float> expected, double tolerance) const {
+  std::vector<float> answers(expected.size());
+  if (auto ran = Infer(input, rows, answers); !ran) return ran.error();
+  double largest = 0;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const double difference = std::abs(double{answers[i]} - double{expected[i]});
+    // Written so that a NaN fails.
+    if (!(difference <= tolerance)) {
+      return Error{ErrorCode::kFailedPrecondition,
+                   "golden row " + std::to_string(i / signature().output.elements()) + " gives " +
+                       std::to_string(answers[i]) + " instead of " + std::to_string(expected[i])};
+    }
+    largest = std::max(largest, difference);
+  }
+  return largest;
+}
+
+struct Engine::Core {
+  ov::Core core;
+  ov::frontend::FrontEndManager frontends;
+  EngineOptions options;
+};
+
+Engine::Engine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
+  if (auto fine = CheckOptions(options); !fine) return fine.error();
+  return WithoutExceptions(
+      ErrorCode::kUnavailable, "starting OpenVINO", [&]() -> Result<std::unique_ptr<Engine>> {
+        auto core = std::make_unique<Core>();
+        core->options = std::move(options);
+        core->core.get_versions(
+            kProcessor);  // Loads the plugin now rather than with the first model.
+        return std::unique_ptr<Engine>(new Engine(std::move(core)));
+      });
+}
+
+Result<std::unique_ptr<Model>> Engine::Load(const std::filesystem::path& onnx_file) const {
+  std::error_code failure;
+  const auto size = std::filesystem::file_size(onnx_file, failure);
+  if (failure) {
+    const bool absent = failure == std::errc::no_such_file_or_directory;
+    return Error{absent ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument,
+                 onnx_file.string() + ": " + failure.message()};
+  }
+  std::string bytes;
+  if (size <= core_->options.at_most_model_bytes) {
+    bytes.resize(static_cast<std::size_t>(size));
+    std::ifstream file(onnx_file, std::ios::binary);
+    if (!file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
+      return Error{ErrorCode::kInternal, "cannot read " + onnx_file.string()};
+    }
+  } else {
+    return Error{ErrorCode::kResourceExhausted,
+                 onnx_file.string() + " has " + std::to_string(size) + " bytes; the limit is " +
+                     std::to_string(core_->options.at_most_model_bytes)};
+  }
+  auto loaded = LoadBytes(bytes);
+  if (!loaded) return Prefixed(onnx_file.string() + ": ", loaded.error());
+  return loaded;
+}
+
+Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
+  const EngineOptions& options = core_->options;
+  if (onnx.size() > options.at_most_model_bytes) {
+    return Error{ErrorCode::kResourceExhausted, "ONNX model: " + std::to_string(onnx.size()) +
+                                                    " bytes; the limit is " +
+                                                    std::to_string(options.at_most_model_bytes)};
+  }
+  // Tensors in other files would be looked for in the working folder, which is none of the model's
+  // business. As protobuf writes it: field 1, eight characters.
+  if (onnx.find("\x0a\x08location") != std::string_view::npos) {
+    return Malformed("keeps tensors in other files; only a model in one file can be served");
+  }
+  return WithoutExceptions(
+      ErrorCode::kInvalidArgument, "ONNX model", [&]() -> Result<std::unique_ptr<Model>> {
+        ByteBuffer buffer(onnx);
+        std::istream stream(&buffer);
+        std::istream* input = &stream;
+        // The ONNX reader by name: the engine's other formats are not for foreign bytes.
+        const auto frontend = core_->frontends.load_by_framework("onnx");
+        const auto model = frontend->convert(frontend->load(input));
+        auto signature = SignatureOf(*model);
+        if (!signature) return signature.error();
+
+        // Float32 by name: where the processor has AMX, bf16 would be taken silently. No pinning,
+        // because the calling thread computes and belongs to the caller.
+        ov::CompiledModel compiled = core_->core.compile_model(
+            model, kProcessor, ov::hint::inference_precision(ov::element::f32),
+            ov::num_streams(options.concurrency),
+            ov::inference_num_threads(options.threads * options.concurrency),
+            ov::hint::enable_cpu_pinning(false));
+        if (compiled.get_property(ov::hint::inference_precision) != ov::element::f32) {
+          return Error{ErrorCode::kInternal, "the engine does not keep to float32"};
+        }
+        auto loaded = std::make_unique<Model>(std::make_unique<Model::Compiled>(
+            std::move(compiled), std::move(*signature), options.concurrency));
+        for (const std::size_t rows : options.warm_up_rows) {
+          const std::vector<float> zeros(rows * loaded->signature().input.elements());
+          std::vector<float> answers(rows * loaded->signature().output.elements());
+          if (auto ran = loaded->Infer(zeros, rows, answers); !ran) return ran.error();
+        }
+        return loaded;
+      });
+}
+
+}  // namespace tidewheel::serving

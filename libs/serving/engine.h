@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidewheel/base/result.h"
+
+namespace tidewheel::serving {
+
+/// A model's input or output: float32, the first size is the batch and -1.
+struct TensorInfo {
+  std::string name;
+  std::vector<std::int64_t> shape;
+
+  /// Elements of one row.
+  std::size_t elements() const;
+  friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
+};
+
+struct ModelSignature {
+  TensorInfo input;
+  TensorInfo output;
+
+  friend bool operator==(const ModelSignature&, const ModelSignature&) = default;
+};
+
+struct EngineOptions {
+  /// Threads that compute one call. More than one pays only for models of many milliseconds.
+  int threads = 1;
+  /// Calls that run at the same time; a further one waits for its turn. As many as there are
+  /// workers.
+  int concurrency = 1;
+  /// Batches of these sizes are run once while loading, so that the first caller does not wait for
+  /// their kernels.
+  std::vector<std::size_t> warm_up_rows = {1, 8, 32};
+  std::size_t at_most_model_bytes = std::size_t{1} << 30;
+};
+
+/// An ONNX model, compiled in float32 for any batch size.
+class Model {
+ public:
+  struct Compiled;
+
+  explicit Model(std::unique_ptr<Compiled> compiled);
+  ~Model();
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+
+  const ModelSignature& signature() const;
+
+  /// Runs `rows` rows in the calling thread. `input` holds rows x input.elements(), `output` takes
+  /// rows x output.elements(). Thread-safe. kInvalidArgument: sizes that do not fit; kInternal: the
+  /// engine failed.
+  Result<void> Infer(std::span<const float> input, std::size_t rows, std::span<float> output) const;
+
+  /// Answers the rows and compares with what is expected; gives the largest difference.
+  /// kFailedPrecondition: it is above `tolerance`, or an answer is not a number.
+  Result<double> VerifyGolden(std::span<const float> input, std::size_t rows,
+                              std::span<const float> expected, double tolerance) const;
+
+ private:
+  std::unique_ptr<Compiled> compiled_;
+};
+
+/// OpenVINO on this machine's processor. Thread-safe; it may go before the models it loaded.
+class Engine {
+ public:
+  /// kInvalidArgument: an option; kUnavailable: OpenVINO or its processor plugin cannot be loaded.
+  static Result<std::unique_ptr<Engine>> Create(EngineOptions options);
+
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// kNotFound: no such file; the rest as LoadBytes.
+  Result<std::unique_ptr<Model>> Load(const std::filesystem::path& onnx_file) const;
+
+  /// Reads, compiles and warms up. kInvalidArgument: no ONNX model, or not one float32 input and
+  /// one float32 output with a free batch as first size. kUnimplemented names the operators
+  /// OpenVINO does not know. kResourceExhausted: larger than at_most_model_bytes.
+  Result<std::unique_ptr<Model>> LoadBytes(std::string_view onnx) const;
+
+ private:
+  struct Core;
+  explicit Engine(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace tidewheel::serving
