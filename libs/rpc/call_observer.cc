@@ -1,8 +1,9 @@
 #include "tidewheel/rpc/call_observer.h"
 
+#include <google/protobuf/descriptor.h>
+
 #include <algorithm>
 #include <chrono>
-#include <mutex>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -153,34 +154,43 @@ log::Trace TraceOf(const grpc::ServerContextBase& context) {
 }
 
 CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods)
-    : registry_(registry), hot_methods_(hot_methods.begin(), hot_methods.end()) {}
+    : registry_(registry),
+      hot_methods_(hot_methods.begin(), hot_methods.end()),
+      unknown_(Make("unknown", "unknown", false)) {}
 
-CallObserver::Method& CallObserver::Find(std::string_view path) {
-  {
-    const std::shared_lock lock(mutex_);
-    const auto found = methods_.find(path);
-    if (found != methods_.end()) return *found->second;
+void CallObserver::Register(const std::vector<std::string>& services,
+                            const std::set<std::string>& blocking) {
+  const auto* const pool = google::protobuf::DescriptorPool::generated_pool();
+  for (const auto& name : services) {
+    const auto* const service = pool->FindServiceByName(name);
+    if (service == nullptr) continue;
+    for (int i = 0; i < service->method_count(); ++i) {
+      auto method = Make(name, service->method(i)->name(), blocking.contains(name));
+      methods_.emplace(method->path, std::move(method));
+    }
   }
+}
+
+std::unique_ptr<CallObserver::Method> CallObserver::Make(const std::string& service,
+                                                         const std::string& name, bool blocking) {
   auto method = std::make_unique<Method>();
-  method->path = std::string(path);
-  const auto slash = path.rfind('/');
-  if (slash == std::string_view::npos || slash == 0) {
-    method->service = "unknown";
-    method->name = "unknown";
-  } else {
-    method->service = std::string(path.substr(1, slash - 1));
-    method->name = std::string(path.substr(slash + 1));
-  }
+  method->path = "/" + service + "/" + name;
+  method->service = service;
+  method->name = name;
   // What probes and tools ask all day is no news either.
-  method->hot = hot_methods_.contains(method->name) || method->service.starts_with("grpc.");
-  method->blocking = blocking_.contains(method->service);
-  const metrics::Labels labels{{"service", method->service}, {"method", method->name}};
+  method->hot = hot_methods_.contains(name) || service.starts_with("grpc.");
+  method->blocking = blocking;
+  const metrics::Labels labels{{"service", service}, {"method", name}};
   method->started =
       &registry_.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
   method->seconds = &registry_.Histogram("tidewheel_rpc_call_seconds",
                                          "From a call's arrival to its answer.", labels);
-  const std::unique_lock lock(mutex_);
-  return *methods_.emplace(method->path, std::move(method)).first->second;
+  return method;
+}
+
+CallObserver::Method& CallObserver::Find(std::string_view path) {
+  const auto found = methods_.find(path);
+  return found == methods_.end() ? *unknown_ : *found->second;
 }
 
 Counter& CallObserver::Handled(Method& method, int code) {

@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <set>
-#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -29,8 +28,9 @@ class CallObserver {
  public:
   CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods);
 
-  /// Services whose handlers all block: their threads carry the trace. Before the server starts.
-  void SetBlocking(std::set<std::string> services) { blocking_ = std::move(services); }
+  /// Makes the methods of these services known, by their descriptors. `blocking` names those whose
+  /// handlers all block: their threads carry the trace. Before the server starts.
+  void Register(const std::vector<std::string>& services, const std::set<std::string>& blocking);
 
   /// What is known about one registered method: the labels, resolved once.
   struct Method {
@@ -43,17 +43,19 @@ class CallObserver {
     Histogram* seconds = nullptr;
     std::array<std::atomic<Counter*>, 17> handled{};
   };
-  /// `path` comes from the server's table of methods ("unknown" for a call to none), so that what
-  /// clients send never becomes a label.
+  /// Every path that no service has is one and the same method "unknown", so that what clients send
+  /// never becomes a label.
   Method& Find(std::string_view path);
   Counter& Handled(Method& method, int code);
 
  private:
+  std::unique_ptr<Method> Make(const std::string& service, const std::string& name, bool blocking);
+
   metrics::Registry& registry_;
   const std::set<std::string> hot_methods_;
-  std::set<std::string> blocking_;
-  std::shared_mutex mutex_;  // Guards methods_.
-  std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_;
+  std::map<std::string, std::unique_ptr<Method>, std::less<>>
+      methods_;  // Fixed once the server runs.
+  std::unique_ptr<Method> unknown_;
 };
 
 /// The observer must outlive the server.

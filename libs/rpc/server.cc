@@ -31,13 +31,12 @@ class NameTeller final : public grpc::ServerBuilderPlugin {
   Tell tell_;
 };
 
-class Plugins final : public grpc::ServerBuilderOption {
+class WithNames final : public grpc::ServerBuilderOption {
  public:
-  explicit Plugins(NameTeller::Tell tell) : tell_(std::move(tell)) {}
+  explicit WithNames(NameTeller::Tell tell) : tell_(std::move(tell)) {}
   void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
   void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
     plugins->push_back(std::make_unique<NameTeller>(tell_));
-    plugins->push_back(std::make_unique<grpc::reflection::ProtoServerReflectionPlugin>());
   }
 
  private:
@@ -86,6 +85,9 @@ Result<void> Server::Start() {
     return Error{ErrorCode::kFailedPrecondition, "the server runs already"};
   }
 
+  // The library does this when it is loaded; saying so here keeps it from being left out by the
+  // linker.
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   // Otherwise a second process would share a taken port in silence, and get half of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -111,7 +113,7 @@ Result<void> Server::Start() {
 
   for (auto* const service : parts.added) builder.RegisterService(service);
   builder.RegisterService(&parts.health);
-  builder.SetOption(std::make_unique<Plugins>([&parts](const std::vector<std::string>& names) {
+  builder.SetOption(std::make_unique<WithNames>([&parts](const std::vector<std::string>& names) {
     std::set<std::string> blocking;
     parts.services.clear();
     for (std::size_t i = 0; i < parts.added.size() && i < names.size(); ++i) {
@@ -121,7 +123,7 @@ Result<void> Server::Start() {
         blocking.insert(names[i]);
       }
     }
-    parts.observer.SetBlocking(std::move(blocking));
+    parts.observer.Register(names, blocking);
     parts.health.Set("", false);
     for (const auto& name : parts.services) parts.health.Set(name, false);
   }));

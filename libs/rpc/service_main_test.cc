@@ -74,8 +74,8 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
 }
 
 /// Runs a main that ends by itself.
-Outcome Run(std::vector<std::string> words,
-            const std::function<Result<void>(const Config&)>& migrate = nullptr) {
+Outcome RunMain(std::vector<std::string> words,
+                const std::function<Result<void>(const Config&)>& migrate = nullptr) {
   words.insert(words.begin(), "echo");
   auto arguments = Pointers(words);
   ::testing::internal::CaptureStdout();
@@ -133,7 +133,7 @@ TEST(ServiceMainTest, ServesUntilItIsToldToStop) {
 }
 
 TEST(ServiceMainTest, CheckConfigPrintsWhatHoldsWithoutSecrets) {
-  const auto run = Run({"--check-config", "--set", "password=hunter2", "--set", "drain=3s"});
+  const auto run = RunMain({"--check-config", "--set", "password=hunter2", "--set", "drain=3s"});
   EXPECT_EQ(run.code, 0);
   EXPECT_THAT(run.out, HasSubstr("drain: 3s\n"));
   EXPECT_THAT(run.out, HasSubstr("password: set\n"));
@@ -143,12 +143,12 @@ TEST(ServiceMainTest, CheckConfigPrintsWhatHoldsWithoutSecrets) {
 TEST(ServiceMainTest, AllProblemsOfTheSettingsAreToldBeforeAPortOpens) {
   const std::string file = TemporaryPath("config.yaml");
   std::ofstream(file) << "lisen: [x]\ndrain: soon\n";
-  const auto checked = Run({"--config", file, "--check-config"});
+  const auto checked = RunMain({"--config", file, "--check-config"});
   EXPECT_EQ(checked.code, 1);
   EXPECT_THAT(checked.err, HasSubstr(file + ":1: lisen: unknown key; did you mean \"listen\"?\n"));
   EXPECT_THAT(checked.err, HasSubstr(file + ":2: drain: must be a duration"));
 
-  const auto started = Run({"--config", file});
+  const auto started = RunMain({"--config", file});
   EXPECT_EQ(started.code, 1);
   EXPECT_THAT(started.err, Not(HasSubstr("server listens")));
   std::filesystem::remove(file);
@@ -156,13 +156,13 @@ TEST(ServiceMainTest, AllProblemsOfTheSettingsAreToldBeforeAPortOpens) {
 
 TEST(ServiceMainTest, MigrateRunsTheMigrationAndEnds) {
   bool ran = false;
-  const auto run = Run({"--migrate"}, [&](const Config&) -> Result<void> {
+  const auto run = RunMain({"--migrate"}, [&](const Config&) -> Result<void> {
     ran = true;
     return {};
   });
   EXPECT_EQ(run.code, 0);
   EXPECT_TRUE(ran);
-  const auto failed = Run({"--migrate"}, [](const Config&) -> Result<void> {
+  const auto failed = RunMain({"--migrate"}, [](const Config&) -> Result<void> {
     return Error{ErrorCode::kUnavailable, "no database"};
   });
   EXPECT_EQ(failed.code, 1);
@@ -170,19 +170,19 @@ TEST(ServiceMainTest, MigrateRunsTheMigrationAndEnds) {
 }
 
 TEST(ServiceMainTest, AServiceThatCannotStartSaysWhyAndEndsWithOne) {
-  const auto run = Run({"--set", "listen=unix:/nonexistent/folder/x.sock"});
+  const auto run = RunMain({"--set", "listen=unix:/nonexistent/folder/x.sock"});
   EXPECT_EQ(run.code, 1);
   EXPECT_THAT(run.err, HasSubstr("unix:/nonexistent/folder/x.sock cannot be bound"));
 }
 
 TEST(ServiceMainTest, WordsAreExplainedAndUnknownOnesRefused) {
-  EXPECT_EQ(Run({"--version"}).code, 0);
-  const auto help = Run({"--help"});
+  EXPECT_EQ(RunMain({"--version"}).code, 0);
+  const auto help = RunMain({"--help"});
   EXPECT_EQ(help.code, 0);
   EXPECT_THAT(help.out, HasSubstr("TIDEWHEEL_ECHO_TEST_..."));
-  EXPECT_EQ(Run({"--confg", "x"}).code, 2);
-  EXPECT_EQ(Run({"--config"}).code, 2);
-  EXPECT_EQ(Run({"--set", "x"}).code, 2);
+  EXPECT_EQ(RunMain({"--confg", "x"}).code, 2);
+  EXPECT_EQ(RunMain({"--config"}).code, 2);
+  EXPECT_EQ(RunMain({"--set", "x"}).code, 2);
 }
 
 }  // namespace
