@@ -29,7 +29,8 @@ class BoundedQueue {
     return true;
   }
 
-  /// Waits for the first item, then takes up to `at_most` of what is there. Empty: stopped, or closed and drained.
+  /// Waits for the first item, then takes up to `at_most` of what is there. Empty: stopped, or
+  /// closed and drained.
   std::vector<T> PopSome(std::stop_token stop, std::size_t at_most) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [this] { return closed_ || !items_.empty(); });
@@ -37,7 +38,8 @@ class BoundedQueue {
   }
 
   /// The same, but gives up after `wait`: an empty answer then says nothing came.
-  std::vector<T> PopSome(std::stop_token stop, std::size_t at_most, std::chrono::milliseconds wait) {
+  std::vector<T> PopSome(std::stop_token stop, std::size_t at_most,
+                         std::chrono::milliseconds wait) {
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, stop, wait, [this] { return closed_ || !items_.empty(); });
     return Take(at_most);

@@ -27,7 +27,8 @@ class SystemClock final : public Clock {
 /// "2026-11-22T10:00:00.000000Z".
 std::string FormatUtc(Timestamp time);
 
-/// Reads RFC 3339 with `Z` or an offset; fractions beyond microseconds are cut. kInvalidArgument names the text.
+/// Reads RFC 3339 with `Z` or an offset; fractions beyond microseconds are cut. kInvalidArgument
+/// names the text.
 Result<Timestamp> ParseUtc(std::string_view text);
 
 }  // namespace tidewheel

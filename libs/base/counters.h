@@ -2,7 +2,8 @@
 
 namespace tidewheel {
 
-/// What the domain counts with. The defaults count nothing; libs/metrics has the Prometheus side. Thread-safe.
+/// What the domain counts with. The defaults count nothing; libs/metrics has the Prometheus side.
+/// Thread-safe.
 class Counter {
  public:
   virtual ~Counter() = default;

@@ -38,7 +38,8 @@ struct Error {
 /// The same error with words before its message: "dataset traffic/v3: " + message.
 Error Prefixed(std::string_view prefix, Error error);
 
-/// Whether the same call may succeed later without a change: UNAVAILABLE, RESOURCE_EXHAUSTED, ABORTED.
+/// Whether the same call may succeed later without a change: UNAVAILABLE, RESOURCE_EXHAUSTED,
+/// ABORTED.
 bool IsTransient(ErrorCode code);
 
 }  // namespace tidewheel

@@ -24,7 +24,8 @@ class StrongId {
   std::string text_;
 };
 
-/// A new UUID of version 7 (RFC 9562): its order is the order of creation to the millisecond. Thread-safe.
+/// A new UUID of version 7 (RFC 9562): its order is the order of creation to the millisecond.
+/// Thread-safe.
 std::string NewUuid();
 
 /// Whether `text` is a UUID in the usual 36 characters.

@@ -5,8 +5,8 @@
 
 namespace tidewheel {
 
-/// xoshiro256** (Blackman, Vigna 2018), seeded by splitmix64: the same numbers on every machine, unlike the
-/// standard library's distributions. Not for secrets. Not thread-safe: one per thread.
+/// xoshiro256** (Blackman, Vigna 2018), seeded by splitmix64: the same numbers on every machine,
+/// unlike the standard library's distributions. Not for secrets. Not thread-safe: one per thread.
 class Random {
  public:
   using result_type = std::uint64_t;
@@ -28,7 +28,8 @@ class Random {
   std::uint64_t state_[4];
 };
 
-/// A 64-bit hash of bytes that never changes between releases (FNV-1a, finished by splitmix64's mixer).
+/// A 64-bit hash of bytes that never changes between releases (FNV-1a, finished by splitmix64's
+/// mixer).
 std::uint64_t StableHash(std::string_view bytes, std::uint64_t seed = 0);
 
 }  // namespace tidewheel

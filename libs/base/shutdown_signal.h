@@ -4,8 +4,8 @@
 
 namespace tidewheel {
 
-/// Blocks SIGINT and SIGTERM for this thread and all threads it starts later, so that Wait() takes them.
-/// Make it first in main. SIGPIPE is ignored from here on.
+/// Blocks SIGINT and SIGTERM for this thread and all threads it starts later, so that Wait() takes
+/// them. Make it first in main. SIGPIPE is ignored from here on.
 class ShutdownSignal {
  public:
   ShutdownSignal();
