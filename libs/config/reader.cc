@@ -9,8 +9,8 @@
 #include <optional>
 #include <sstream>
 
+#include "tidewheel/config/internal/yaml_content.h"
 #include "tidewheel/config/yaml.h"
-#include "tidewheel/config/yaml_content.h"
 
 extern char** environ;  // POSIX, unistd.h.
 

@@ -12,7 +12,7 @@
 #include <set>
 #include <sstream>
 
-#include "tidewheel/config/yaml_content.h"
+#include "tidewheel/config/internal/yaml_content.h"
 
 namespace tidewheel::config {
 namespace internal {

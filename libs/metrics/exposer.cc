@@ -6,7 +6,7 @@
 #include <exception>
 #include <utility>
 
-#include "tidewheel/metrics/families.h"
+#include "tidewheel/metrics/internal/families.h"
 
 namespace tidewheel::metrics {
 

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "tidewheel/base/build_identity.h"
-#include "tidewheel/metrics/families.h"
+#include "tidewheel/metrics/internal/families.h"
 #include "tidewheel/metrics/process.h"
 
 namespace tidewheel::metrics {

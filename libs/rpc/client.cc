@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "tidewheel/base/worker.h"
-#include "tidewheel/rpc/call_observer.h"
+#include "tidewheel/rpc/internal/call_observer.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::rpc {

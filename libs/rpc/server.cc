@@ -11,8 +11,8 @@
 #include <utility>
 
 #include "tidewheel/log/log.h"
-#include "tidewheel/rpc/call_observer.h"
-#include "tidewheel/rpc/health_service.h"
+#include "tidewheel/rpc/internal/call_observer.h"
+#include "tidewheel/rpc/internal/health_service.h"
 
 namespace tidewheel::rpc {
 namespace {

@@ -1,4 +1,4 @@
-#include "tidewheel/rpc/call_observer.h"
+#include "tidewheel/rpc/internal/call_observer.h"
 
 #include <google/protobuf/descriptor.h>
 

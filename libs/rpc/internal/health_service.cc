@@ -1,4 +1,4 @@
-#include "tidewheel/rpc/health_service.h"
+#include "tidewheel/rpc/internal/health_service.h"
 
 #include <optional>
 #include <utility>
