@@ -170,8 +170,12 @@ Result<void> PostgresServer::Restart() {
   server_.emplace(std::move(*started));
 
   postgres::Pool pool({.dsn = Dsn("postgres"), .connections = 1});
-  const bool up =
-      Eventually(kStartTimeout, [&] { return !server_->Running() || pool.Ping().ok(); });
+  // The server writes its state into this file; asking it before costs it a process each time.
+  const auto ready = [&] {
+    return ReadFile(folder_.path() / "data/postmaster.pid").find("\nready") != std::string::npos &&
+           pool.Ping().ok();
+  };
+  const bool up = Eventually(kStartTimeout, [&] { return !server_->Running() || ready(); });
   if (!up || !server_->Running()) {
     return Error{ErrorCode::kInternal, "PostgreSQL did not start: " + Log()};
   }
