@@ -1,6 +1,7 @@
 #include "tidewheel/ml/threading.h"
 
 #include <sched.h>
+#include <strings.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -25,6 +26,13 @@ std::vector<std::string> CheckThreading(int threads) {
     warnings.push_back("OMP_NUM_THREADS is " + std::string(openmp == nullptr ? "not set" : openmp) +
                        ": set it to 1 before the start, or every thread that computes brings its "
                        "own team of threads");
+  }
+  // Threads that spin while they wait for each other take the processor from whoever they wait for:
+  // on a busy machine two threads were five times slower than with this setting.
+  const char* waiting = std::getenv("OMP_WAIT_POLICY");
+  if (threads > 1 && (waiting == nullptr || strcasecmp(waiting, "passive") != 0)) {
+    warnings.push_back("OMP_WAIT_POLICY is not passive: set it before the start, or the " +
+                       std::to_string(threads) + " training threads spin while they wait");
   }
   cpu_set_t allowed;
   CPU_ZERO(&allowed);

@@ -11,6 +11,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 TEST(CheckThreadingTest, AProcessThatWasStartedWellHasNothingToSay) {
   setenv("OMP_NUM_THREADS", "1", 1);
@@ -24,6 +25,16 @@ TEST(CheckThreadingTest, AMissingVariableIsNamed) {
 
   setenv("OMP_NUM_THREADS", "8", 1);
   EXPECT_THAT(CheckThreading(1), Contains(HasSubstr("OMP_NUM_THREADS is 8")));
+}
+
+TEST(CheckThreadingTest, ThreadsThatSpinAreNamed) {
+  setenv("OMP_NUM_THREADS", "1", 1);
+  unsetenv("OMP_WAIT_POLICY");
+  EXPECT_THAT(CheckThreading(2), Contains(HasSubstr("OMP_WAIT_POLICY")));
+  EXPECT_THAT(CheckThreading(1), IsEmpty());
+
+  setenv("OMP_WAIT_POLICY", "PASSIVE", 1);
+  EXPECT_THAT(CheckThreading(2), Not(Contains(HasSubstr("OMP_WAIT_POLICY"))));
 }
 
 TEST(CheckThreadingTest, MoreThreadsThanCoresAreNamed) {

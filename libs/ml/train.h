@@ -35,12 +35,12 @@ struct EpochRecord {
 struct TrainingProgress {
   int epoch = 0;  // From 1.
   int epochs = 0;
-  std::int64_t step = 0;                      // Within the epoch, from 1.
-  std::int64_t steps = 0;                     // Of one epoch.
-  double training_loss = 0;                   // Mean since the epoch began.
+  std::int64_t step = 0;                        // Within the epoch, from 1.
+  std::int64_t steps = 0;                       // Of one epoch.
+  double training_loss = 0;                     // Mean since the epoch began.
   std::optional<EpochRecord> finished_epoch{};  // When this report ends one.
-  double samples_per_second = 0;              // Since the start, validation included.
-  std::chrono::duration<double> remaining{};  // If it does not stop early.
+  double samples_per_second = 0;                // Since the start, validation included.
+  std::chrono::duration<double> remaining{};    // If it does not stop early.
 };
 
 /// Takes reports on the training's own thread; it must be quick.

@@ -102,16 +102,17 @@ Result<TrainOptions> RecipeDefaults(std::string_view recipe, std::size_t trainin
     const double rows = static_cast<double>(std::max<std::size_t>(training_rows, 1));
     return static_cast<int>(std::clamp(std::round(rows_seen / rows), least, most));
   };
-  options.batch_size = training_rows < 8'192 ? 32 : 128;
+  const bool few = training_rows < 8'192;
+  options.batch_size = few ? 32 : 128;
   if (recipe == "image-linear") {
     options.epochs = epochs_for(600'000, 10, 60);
     options.learning_rate = 1e-3;
     options.patience = 10;
   } else if (recipe == "image-cnn") {
-    options.epochs = epochs_for(200'000, 4, 40);
-    options.learning_rate = 1.5e-3;
+    options.epochs = epochs_for(160'000, 3, 25);
+    options.learning_rate = few ? 1.5e-3 : 3e-3;
     options.weight_decay = 1e-2;
-    options.patience = 10;
+    options.patience = 8;
   } else {
     return Error{ErrorCode::kNotFound, "no recipe " + std::string(recipe)};
   }

@@ -42,11 +42,10 @@ struct TrainOptions {
       0;  // Apart from the gradient with kAdam (AdamW, Loshchilov and Hutter 2019).
   Schedule schedule = Schedule::kCosine;
   double warmup_share = 0.05;  // Of all steps: the learning rate rises from near zero.
-  int step_epochs =
-      10;  // kStep: a tenth of the learning rate after so many epochs, again and again.
+  int step_epochs = 10;        // kStep: after so many, each time, a tenth of the learning rate.
   Loss loss = Loss::kCrossEntropy;
-  double focal_gamma = 2.0;  // Of kFocal (Lin et al. 2017).
-  std::vector<double> class_weights{};  // One for each class, or empty: all 1. Only their ratios count.
+  double focal_gamma = 2.0;             // Of kFocal (Lin et al. 2017).
+  std::vector<double> class_weights{};  // One for each class, or empty; only ratios count.
   StoppingMetric stopping_metric = StoppingMetric::kLoss;
   int patience = 0;  // Stop after so many epochs without a better metric. 0: train all epochs.
 

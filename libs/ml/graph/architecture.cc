@@ -155,7 +155,7 @@ Architecture SmallCnnOn(const ImageShape& input, int classes) {
   return {input,
           classes,
           {Conv2d{32, 3, 1}, Relu{}, MaxPool{2}, Conv2d{64, 3, 1}, Relu{}, MaxPool{2}, Flatten{},
-           Dropout{0.25}, Linear{128}, Relu{}, Dropout{0.5}, Linear{classes}}};
+           Linear{128}, Relu{}, Dropout{0.3}, Linear{classes}}};
 }
 
 using Fields = std::map<std::string, std::string, std::less<>>;

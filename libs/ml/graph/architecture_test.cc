@@ -68,7 +68,7 @@ TEST(ArchitectureTest, TextIsReadBackAsItWas) {
 TEST(ArchitectureTest, TextThatCannotBeReadNamesItsLine) {
   const std::string head = "input channels=1 height=4 width=4\nclasses count=2\n";
   for (const std::string line : {"attention heads=8", "linear", "linear outputs=two",
-                                  "linear outputs=2 bias=0", "relu x=1", ""}) {
+                                 "linear outputs=2 bias=0", "relu x=1", ""}) {
     const auto parsed = ParseArchitecture(head + "flatten\n" + line + "\n");
     ASSERT_FALSE(parsed.ok()) << line;
     EXPECT_THAT(parsed.error().message, HasSubstr("line 4"));
@@ -100,7 +100,7 @@ TEST(WeightsTest, SeedDecidesEveryBit) {
   EXPECT_EQ(InitialWeights(plan, 5), InitialWeights(plan, 5));
   EXPECT_NE(InitialWeights(plan, 5), InitialWeights(plan, 6));
   // Written down so that a change of the numbers between releases is noticed.
-  EXPECT_EQ(InitialWeights(plan, 5)[0].elements[0], -0.345523f);
+  EXPECT_EQ(InitialWeights(plan, 5)[0].elements[0], -0.34552303f);
 }
 
 TEST(WeightsTest, VarianceIsWhatTheLayerAfterwardsAsksFor) {
