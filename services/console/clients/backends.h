@@ -1,0 +1,63 @@
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <shared_mutex>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tidewheel/base/result.h"
+
+namespace tidewheel::console {
+
+/// What a service's own health says.
+struct BackendHealth {
+  enum class State { kServing, kNotServing, kUnreachable } state = State::kUnreachable;
+  std::string problem;  // Empty when it serves.
+  double seconds = 0;   // Until the answer.
+};
+
+/// The platform's services, called by bytes: the console knows every proto, and none in particular.
+/// Thread-safe.
+class Backends {
+ public:
+  /// "ingestion" -> "127.0.0.1:40001"; an empty address leaves a service out.
+  explicit Backends(const std::map<std::string, std::string>& addresses);
+
+  /// For what is known only later: the console's own.
+  void SetAddress(const std::string& service, const std::string& address);
+
+  /// In the order of names.
+  std::vector<std::pair<std::string, std::string>> addresses() const;
+
+  /// One call: serialized request in, serialized response out. Errors are the service's own, its
+  /// name before the message; kUnavailable when its address is not set.
+  Result<std::string> Call(const std::string& service, const std::string& method,
+                           const std::string& request, std::chrono::milliseconds deadline) const;
+
+  /// A call whose answer is a stream. `on_message` gets each message, and an empty pointer after
+  /// each second without one; false ends the call. Returns how the service ended it.
+  Result<void> Stream(const std::string& service, const std::string& method,
+                      const std::string& request,
+                      const std::function<bool(const std::string* message)>& on_message) const;
+
+  BackendHealth CheckHealth(const std::string& service, std::chrono::milliseconds deadline) const;
+
+ private:
+  std::shared_ptr<grpc::Channel> Find(const std::string& service) const;
+
+  struct Backend {
+    std::string address;
+    std::shared_ptr<grpc::Channel> channel;
+  };
+  mutable std::shared_mutex mutex_;  // Guards backends_.
+  std::map<std::string, Backend> backends_;
+};
+
+}  // namespace tidewheel::console

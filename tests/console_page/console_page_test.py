@@ -1,0 +1,228 @@
+#!/usr/bin/env python3
+"""The console's page in a real browser (headless Chromium), against services with made-up, partly hostile data.
+
+Leaves screenshots for people in --screenshots. Ends with 77 when there is no browser or no selenium: ctest then says "skipped"."""
+
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+try:
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.select import Select
+except ImportError:
+    python = os.environ.get("TIDEWHEEL_TEST_PYTHON", "")
+    if python and os.path.realpath(python) != os.path.realpath(sys.executable) and "TIDEWHEEL_PAGE_AGAIN" not in os.environ:
+        os.execve(python, [python, *sys.argv], dict(os.environ, TIDEWHEEL_PAGE_AGAIN="1"))
+    print("skipped: no selenium; ./tidewheel setup --test makes the tests' Python environment")
+    sys.exit(77)
+
+HOSTILE = "<img src=x onerror=\"window.owned=1\"><script>window.owned=1</script>\"'&lt;"
+ARGUMENTS = None
+
+
+def eventually(condition, seconds=15):
+    """The condition's first true value; what it threw last when the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+        except Exception:  # pylint: disable=broad-except
+            if time.monotonic() > end:
+                raise
+        if time.monotonic() > end:
+            raise AssertionError("it did not become true in time")
+        time.sleep(0.05)
+
+
+class ConsolePageTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="tidewheel-page-"))
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        cls.fakes = subprocess.Popen([ARGUMENTS.fakes], stdout=subprocess.PIPE, text=True)
+        cls.addClassCleanup(cls.stop, cls.fakes)
+        address = cls.fakes.stdout.readline().strip()
+        ready = cls.folder / "ready.json"
+        command = [ARGUMENTS.console, "--ready-file", str(ready), "--set", "health_deadline=1s"]
+        for service in ("registry", "ingestion", "curation", "training", "monitoring", "inference"):
+            command += ["--set", f"{service}.address={address}"]
+        cls.log = open(cls.folder / "console.log", "w+", encoding="utf-8")
+        cls.addClassCleanup(cls.log.close)
+        cls.console = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=cls.log)
+        cls.addClassCleanup(cls.stop, cls.console)
+        eventually(ready.exists)
+        cls.url = "http://" + json.loads(ready.read_text())["http"]
+
+        options = webdriver.ChromeOptions()
+        options.binary_location = shutil.which("chromium")
+        for argument in ("--headless=new", "--disable-dev-shm-usage", "--disable-gpu", "--no-first-run", "--disable-extensions",
+                         "--window-size=1280,1000", f"--user-data-dir={cls.folder / 'profile'}"):
+            options.add_argument(argument)
+        if os.geteuid() == 0:
+            options.add_argument("--no-sandbox")  # Chromium refuses root otherwise; what it loads is our own page.
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        cls.driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+        cls.addClassCleanup(cls.driver.quit)
+        ARGUMENTS.screenshots.mkdir(parents=True, exist_ok=True)
+
+    @staticmethod
+    def stop(process):
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def setUp(self):
+        self.driver.set_window_size(1280, 1000)
+        self.driver.get(self.url)
+        eventually(lambda: self.driver.find_element(By.TAG_NAME, "html").get_attribute("data-ready") == "true")
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def picture(self, name):
+        """A screenshot of the whole page."""
+        height = self.driver.execute_script("return document.documentElement.scrollHeight")
+        self.driver.set_window_size(self.driver.get_window_size()["width"], min(height + 140, 6_000))
+        self.driver.save_screenshot(str(ARGUMENTS.screenshots / f"{name}.png"))
+
+    def test_rows_appear_with_their_state(self):
+        states = {card.get_attribute("data-service"): card.find_element(By.CSS_SELECTOR, ".pill").text for card in self.all("[data-service]")}
+        self.assertEqual(len(states), 8)
+        self.assertEqual(states["ingestion"], "serving")
+        self.assertEqual(states["console"], "serving")
+        self.assertEqual(states["labeling"], "unreachable")
+        self.assertIn("labeling", self.one("#summary").text)
+
+        self.assertEqual([card.get_attribute("data-task") for card in self.all("[data-task]")], ["fashion-mnist", "hostile", "traffic-lights"])
+        self.assertEqual(len(self.all("[data-dataset]")), 3)
+        self.assertEqual([row.find_element(By.CSS_SELECTOR, ".pill").text for row in self.all("[data-run]")],
+                         ["queued", "running", "failed", "succeeded", "succeeded"])
+        self.assertEqual([row.find_element(By.CSS_SELECTOR, ".pill").text for row in self.all("[data-model]")],
+                         ["registered", "production", "retired"])
+        self.assertIn("0.997", self.one("[data-section=runs]").text)
+        self.assertIn("12\u202f480 predictions", self.one("[data-section=models]").text)
+        task = self.one("[data-task=traffic-lights]").text
+        self.assertIn("near duplicate", task)
+        self.assertIn("serves version 2", task)
+
+    def test_hostile_text_is_shown_as_text(self):
+        text = self.one("main").get_property("textContent")
+        self.assertGreaterEqual(text.count(HOSTILE), 3)
+        self.assertIn("<b>yes</b>", text)
+        self.assertEqual(self.all("main img[src='x'], main script, main b"), [])
+        self.assertIsNone(self.driver.execute_script("return window.owned ?? null"))
+        self.assertEqual(self.driver.title, "Tidewheel")
+
+    def test_thumbnails_are_drawn(self):
+        card = "[data-task=traffic-lights] "
+        eventually(lambda: len(self.all(card + ".thumbs canvas")) == 9 and len(self.all(card + ".thumbs img")) == 3)
+        self.one(card).location_once_scrolled_into_view  # pylint: disable=pointless-statement
+        eventually(lambda: all(self.driver.execute_script("return arguments[0].naturalWidth", img) == 32
+                               for img in self.all(card + ".thumbs img")))
+        pixel = self.driver.execute_script(
+            "return Array.from(arguments[0].getContext('2d').getImageData(16, 7, 1, 1).data)", self.one(card + ".thumbs canvas"))
+        self.assertEqual(pixel, [240, 50, 60, 255])
+
+    def test_page_follows_what_happens(self):
+        before = self.one("progress").get_attribute("value")
+        eventually(lambda: self.one("progress").get_attribute("value") != before)
+
+    def test_open_details_and_focus_survive_a_refresh(self):
+        summary = self.one("[data-section=runs] summary")
+        summary.send_keys(Keys.ENTER)
+        before = self.one("progress").get_attribute("value")
+        eventually(lambda: self.one("progress").get_attribute("value") != before)
+        self.assertTrue(self.one("[data-section=runs] details").get_property("open"))
+        self.assertEqual(self.driver.switch_to.active_element.tag_name, "summary")
+
+    def test_task_filter_shows_that_task_alone(self):
+        Select(self.one("#task-filter")).select_by_value("fashion-mnist")
+        eventually(lambda: [card.get_attribute("data-task") for card in self.all("[data-task]")] == ["fashion-mnist"])
+        self.assertEqual(len(self.all("[data-dataset]")), 1)
+        self.assertIn("No run yet", self.one("[data-section=runs]").text)
+
+    def test_keyboard_reaches_everything(self):
+        body = self.one("body")
+        body.send_keys(Keys.TAB)
+        self.assertEqual(self.driver.switch_to.active_element.text, "Skip to content")
+        body.send_keys("t")
+        self.assertEqual(self.one("html").get_attribute("data-theme"), "light")
+        body.send_keys("t")
+        self.assertEqual(self.one("html").get_attribute("data-theme"), "dark")
+        body.send_keys("t")
+        self.assertIsNone(self.one("html").get_attribute("data-theme"))
+        body.send_keys("p")
+        self.assertEqual(self.one("#pause").get_attribute("aria-pressed"), "true")
+        time_shown = self.one("progress").get_attribute("value")
+        self.driver.execute_async_script("setTimeout(arguments[0], 4000)")  # More than one round of refreshing.
+        self.assertEqual(self.one("progress").get_attribute("value"), time_shown)
+
+    def test_headings_labels_and_tables_are_there_for_those_who_do_not_see(self):
+        self.assertEqual(len(self.all("h1")), 1)
+        self.assertEqual(self.driver.execute_script(
+            "return [...document.querySelectorAll('img, canvas, progress, select, table')].filter((e) => "
+            "!e.hasAttribute('alt') && !e.getAttribute('aria-label') && !e.labels?.length && !e.caption).map((e) => e.outerHTML)"), [])
+        self.assertEqual(self.one("html").get_attribute("lang"), "en")
+
+    def test_nothing_is_wider_than_a_phone(self):
+        self.driver.set_window_size(420, 900)
+        self.assertTrue(self.driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
+        self.picture("narrow")
+
+    def test_screenshots_for_people(self):
+        for theme, keys in (("light", "t"), ("dark", "t")):
+            self.one("body").send_keys(keys)
+            self.assertEqual(self.one("html").get_attribute("data-theme"), theme)
+            self.driver.set_window_size(1280, 1000)
+            eventually(lambda: len(self.all(".thumbs canvas")) >= 9)
+            self.picture(theme)
+        self.one("body").send_keys("t")
+
+    def test_zz_services_that_go_away_are_named_and_the_page_goes_on(self):
+        self.stop(self.fakes)
+        eventually(lambda: "unreachable" in self.one("[data-service=ingestion]").text)
+        eventually(lambda: "training" in self.one("[data-section=runs] .problem").text)
+        self.picture("services-away")
+
+    def tearDown(self):
+        # A refused script or style, a failed import, an error of ours: all end up here. What services answer (5xx) may.
+        severe = [entry["message"] for entry in self.driver.get_log("browser")
+                  if entry["level"] == "SEVERE" and "status of 50" not in entry["message"]]
+        self.assertEqual(severe, [])
+
+
+def main():
+    global ARGUMENTS  # pylint: disable=global-statement
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--console", required=True, help="the tidewheel-console executable")
+    parser.add_argument("--fakes", required=True, help="the console_page_platform executable")
+    parser.add_argument("--screenshots", required=True, type=pathlib.Path)
+    ARGUMENTS, rest = parser.parse_known_args()
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        print("skipped: no chromium or chromedriver; ./tidewheel setup --test installs them")
+        return 77
+    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+// Asks the services every few seconds and shows what changed.
+
+import {read} from "./api.js";
+import {el, replaceContent} from "./dom.js";
+import {count, number} from "./format.js";
+import * as views from "./views.js";
+
+const kEvery = 3_000;
+const kDetailedTasks = 8;
+
+const body = (name) => document.querySelector(`[data-section="${name}"]`);
+const shown = new Map();  // Section -> the JSON it shows.
+
+/** Builds a section anew only when its data has changed: the page stays still while nothing happens. */
+function show(name, parent, data, build) {
+  // Times are shown as "3 min ago": once a minute everything is built anew.
+  const text = JSON.stringify([Math.floor(Date.now() / 60_000), data]);
+  if (shown.get(name) === text) return;
+  shown.set(name, text);
+  replaceContent(parent, build());
+}
+
+const filter = document.getElementById("task-filter");
+
+async function refresh() {
+  const task = filter.value;
+  const [status, tasks, deployments, datasets, runs, models, summaries] = await Promise.all([
+    read("console", "GetPlatformStatus"),
+    read("model-registry", "ListTasks", {page_size: 100}),
+    read("model-registry", "ListDeployments", {page_size: 100}),
+    read("curation", "ListDatasetVersions", {task, page_size: 10}),
+    read("training", "ListRuns", {task, page_size: 15}),
+    read("model-registry", "ListModelVersions", {task, page_size: 15}),
+    read("monitoring", "ListModelSummaries", {task, page_size: 100}),
+  ]);
+  const allTasks = tasks.value?.tasks ?? [];
+  const shownTasks = allTasks.filter((entry) => task === "" || entry.spec.name === task).slice(0, kDetailedTasks);
+  const details = new Map(await Promise.all(shownTasks.map(async (entry) => {
+    const name = entry.spec.name;
+    const [counts, samples] = await Promise.all([
+      read("ingestion", "GetSampleCounts", {task: name}),
+      read("ingestion", "ListSamples", {task: name, page_size: 12}),
+    ]);
+    return [name, {counts, samples}];
+  })));
+  const deployed = deployments.value?.deployments ?? [];
+
+  fillFilter(allTasks.map((entry) => entry.spec.name));
+  showStatus(status);
+  section("services", "console", status, (value) => views.services(value));
+  section("tasks", "model-registry", tasks, () => views.tasks(shownTasks, details, deployed), [shownTasks, [...details], deployed]);
+  section("datasets", "curation", datasets, (value) => views.datasets(value.dataset_versions));
+  section("runs", "training", runs, (value) => views.runs(value.runs));
+  section("models", "model-registry", models,
+    (value) => views.models(value.model_versions, deployed, summaries.value?.summaries ?? []), [models.value, deployed, summaries.value]);
+  showTiles(status, details, runs, deployed, shownTasks);
+}
+
+function section(name, service, answer, build, data = answer.value) {
+  if (answer.problem) {
+    show(name, body(name), {problem: answer.problem}, () => views.problem(service, answer.problem));
+  } else {
+    show(name, body(name), data, () => build(answer.value));
+  }
+}
+
+function showStatus(status) {
+  const summary = document.getElementById("summary");
+  if (status.problem) {
+    setText(summary, status.problem);
+    return;
+  }
+  const bad = status.value.services.filter((service) => service.health !== "HEALTH_SERVING").map((service) => service.name);
+  setText(summary, bad.length === 0 ? `All ${status.value.services.length} services are serving.`
+    : `${bad.length} of ${status.value.services.length} services ${bad.length === 1 ? "does" : "do"} not serve: ${bad.join(", ")}.`);
+  setText(document.getElementById("build"),
+    `Version ${status.value.version}, commit ${status.value.commit.slice(0, 12)}${status.value.clean ? "" : " (changed tree)"}`);
+}
+
+// Only when it differs: a live region would be read out again.
+function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function showTiles(status, details, runs, deployed, tasks) {
+  const counts = [...details.values()].map((detail) => detail.counts.value).filter(Boolean);
+  const total = (field) => count(counts.reduce((sum, entry) => sum + number(entry[field]), 0));
+  const services = status.value?.services ?? [];
+  const active = (runs.value?.runs ?? []).filter((run) => run.state === "RUN_STATE_RUNNING" || run.state === "RUN_STATE_QUEUED");
+  const serving = deployed.filter((entry) => tasks.some((task) => task.spec.name === entry.task));
+  const facts = [
+    ["services serving", `${services.filter((service) => service.health === "HEALTH_SERVING").length}/${services.length}`],
+    ["tasks", count(tasks.length)],
+    ["active samples", total("active")],
+    ["in quarantine", total("quarantined")],
+    ["runs under way", count(active.length)],
+    ["models serving", count(serving.length)],
+  ];
+  show("tiles", document.getElementById("tiles"), facts, () => views.tiles(facts));
+}
+
+function fillFilter(names) {
+  const text = JSON.stringify(names);
+  if (shown.get("filter") === text) return;
+  shown.set("filter", text);
+  const chosen = filter.value;
+  filter.replaceChildren(el("option", {value: ""}, "All tasks"), ...names.map((name) => el("option", {value: name}, name)));
+  filter.value = names.includes(chosen) ? chosen : "";
+}
+
+// Refreshing: never two at once, not while nobody looks, not while paused.
+
+let paused = false;
+let busy = false;
+let again = false;
+
+async function tick() {
+  if (busy) {
+    again = true;
+    return;
+  }
+  busy = true;
+  try {
+    do {
+      again = false;
+      await refresh();
+    } while (again);
+    document.documentElement.dataset.ready = "true";
+  } finally {
+    busy = false;
+  }
+}
+
+setInterval(() => {
+  if (!paused && !document.hidden) tick();
+}, kEvery);
+filter.addEventListener("change", tick);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && !paused) tick();
+});
+
+const pause = document.getElementById("pause");
+pause.addEventListener("click", () => {
+  paused = !paused;
+  pause.setAttribute("aria-pressed", String(paused));
+  pause.textContent = paused ? "Paused" : "Pause";
+  if (!paused) tick();
+});
+
+// Theme: as the system has it, unless chosen otherwise.
+
+const kThemes = ["auto", "light", "dark"];
+const theme = document.getElementById("theme");
+function setTheme(name) {
+  if (name === "auto") delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = name;
+  theme.textContent = `Theme: ${name}`;
+  localStorage.setItem("theme", name);
+}
+theme.addEventListener("click", () => {
+  const now = localStorage.getItem("theme") ?? "auto";
+  setTheme(kThemes[(kThemes.indexOf(now) + 1) % kThemes.length]);
+});
+setTheme(kThemes.includes(localStorage.getItem("theme")) ? localStorage.getItem("theme") : "auto");
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (event.key === "p") pause.click();
+  if (event.key === "t") theme.click();
+});
+
+tick();
