@@ -6,7 +6,7 @@
 
 namespace tidewheel::model_registry {
 
-void EnqueueModelEvent(pqxx::work& tx, const std::string& type, const ModelFact& fact) {
+Result<void> EnqueueModelEvent(pqxx::work& tx, const std::string& type, const ModelFact& fact) {
   events::v1::ModelEvent event;
   event.set_task(fact.task);
   event.set_model_version_id(fact.model_version_id);
@@ -21,7 +21,7 @@ void EnqueueModelEvent(pqxx::work& tx, const std::string& type, const ModelFact&
   message.key = fact.task;
   message.type = type;
   message.payload = event.SerializeAsString();
-  postgres::Enqueue(tx, message);
+  return postgres::Outbox("registry").Enqueue(tx, message);
 }
 
 }  // namespace tidewheel::model_registry

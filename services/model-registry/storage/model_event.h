@@ -4,6 +4,8 @@
 #include <pqxx/pqxx>
 #include <string>
 
+#include "tidewheel/base/result.h"
+
 namespace tidewheel::model_registry {
 
 /// What others are told of a change.
@@ -17,6 +19,6 @@ struct ModelFact {
 };
 
 /// Queues an event of topic tidewheel.models with the transaction.
-void EnqueueModelEvent(pqxx::work& tx, const std::string& type, const ModelFact& fact);
+Result<void> EnqueueModelEvent(pqxx::work& tx, const std::string& type, const ModelFact& fact);
 
 }  // namespace tidewheel::model_registry

@@ -7,8 +7,8 @@
 namespace tidewheel::model_registry {
 namespace {
 
-// One chain, so one writer at a time; the lock goes with the transaction.
-constexpr char kLockChain[] = "LOCK TABLE audit_entries IN SHARE ROW EXCLUSIVE MODE";
+// One chain, so one writer at a time; the lock goes with the transaction. (LOCK TABLE would ask for rights to change rows.)
+constexpr char kLockChain[] = "SELECT pg_advisory_xact_lock(hashtextextended('registry/audit', 0))";
 constexpr char kFindLast[] = "SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1";
 constexpr char kAppend[] =
     "INSERT INTO audit_entries (number, at, actor, action, subject, details, previous_hash, hash) "
@@ -23,7 +23,7 @@ constexpr char kReadOn[] =
 AuditEntry EntryFrom(const pqxx::row& row) {
   AuditEntry entry;
   entry.number = row["number"].as<std::uint64_t>();
-  entry.at = postgres::TimestampFrom(row["at"]);
+  entry.at = row["at"].as<Timestamp>();
   entry.actor = row["actor"].c_str();
   entry.action = row["action"].c_str();
   entry.subject = row["subject"].c_str();
@@ -36,7 +36,7 @@ AuditEntry EntryFrom(const pqxx::row& row) {
 }  // namespace
 
 void AppendAuditEntry(pqxx::work& tx, const AuditDraft& draft, Timestamp at) {
-  tx.exec0(kLockChain);
+  tx.exec(kLockChain);
   const auto last = tx.exec(kFindLast);
   AuditEntry entry;
   entry.number = last.empty() ? 1 : last[0]["number"].as<std::uint64_t>() + 1;
@@ -47,13 +47,13 @@ void AppendAuditEntry(pqxx::work& tx, const AuditDraft& draft, Timestamp at) {
   entry.details = CanonicalJson(draft.details);
   entry.previous_hash = last.empty() ? FirstPreviousHash() : last[0]["hash"].c_str();
   entry.hash = blob::Sha256(HashedBytes(entry)).Hex();
-  tx.exec_params0(kAppend, entry.number, FormatUtc(entry.at), entry.actor, entry.action,
+  tx.exec_params0(kAppend, entry.number, entry.at, entry.actor, entry.action,
                   entry.subject, entry.details, entry.previous_hash, entry.hash);
 }
 
 Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
                                                 const PageRequest& request) {
-  const auto after = postgres::ReadPageToken(request.token, "audit/" + subject, 1);
+  const auto after = postgres::DecodePageToken("audit/" + subject, request.token, 1);
   if (!after) return after.error();
   const std::string below = after->empty() ? "9223372036854775807" : (*after)[0];
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<AuditEntry>> {
@@ -61,7 +61,7 @@ Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
     Page<AuditEntry> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::MakePageToken("audit/" + subject,
+        page.next_token = postgres::EncodePageToken("audit/" + subject,
                                                   {std::to_string(page.items.back().number)});
         break;
       }

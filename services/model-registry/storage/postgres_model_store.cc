@@ -5,6 +5,7 @@
 #include "tidewheel/base/ids.h"
 #include "tidewheel/model_registry/storage/model_event.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
+#include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
@@ -53,6 +54,16 @@ constexpr char kListDeployments[] =
     "WHERE current AND ($1 = '' OR task = $1) AND task > $2 ORDER BY task LIMIT $3";
 constexpr char kNewestRevision[] = "SELECT coalesce(max(revision), 0) FROM deployments";
 
+std::vector<std::string> TextsFrom(const pqxx::field& array) {
+  std::vector<std::string> texts;
+  auto parser = array.as_array();
+  for (auto [kind, text] = parser.get_next(); kind != pqxx::array_parser::done;
+       std::tie(kind, text) = parser.get_next()) {
+    if (kind == pqxx::array_parser::string_value) texts.push_back(text);
+  }
+  return texts;
+}
+
 Stage StageFrom(std::string_view name) {
   if (name == "production") return Stage::kProduction;
   if (name == "retired") return Stage::kRetired;
@@ -72,9 +83,9 @@ ModelVersion VersionFrom(const pqxx::row& row) {
   version.manifest.seed = row["seed"].as<std::uint64_t>();
   version.manifest.code_version = row["code_version"].c_str();
   version.manifest.code_clean = row["code_clean"].as<bool>();
-  version.manifest.classes = postgres::TextsFrom(row["classes"]);
+  version.manifest.classes = TextsFrom(row["classes"]);
   version.package_digest = row["package_digest"].c_str();
-  version.registered_at = postgres::TimestampFrom(row["registered_at"]);
+  version.registered_at = row["registered_at"].as<Timestamp>();
   version.registered_by = row["registered_by"].c_str();
   return version;
 }
@@ -104,7 +115,7 @@ Deployment DeploymentFrom(pqxx::transaction_base& tx, const pqxx::row& row) {
   Deployment deployment;
   deployment.task = row["task"].c_str();
   deployment.revision = row["revision"].as<std::uint64_t>();
-  deployment.deployed_at = postgres::TimestampFrom(row["deployed_at"]);
+  deployment.deployed_at = row["deployed_at"].as<Timestamp>();
   deployment.deployed_by = row["deployed_by"].c_str();
   if (!row["previous_id"].is_null()) {
     deployment.previous_model_version_id = row["previous_id"].c_str();
@@ -121,7 +132,7 @@ Deployment Deploy(pqxx::work& tx, const std::string& task, const std::string& id
   tx.exec_params0(kRetire, task);
   tx.exec_params0(kServe, id);
   return DeploymentFrom(
-      tx, tx.exec_params1(kDeploy, task, id, previous_id, FormatUtc(now), actor));
+      tx, tx.exec_params1(kDeploy, task, id, previous_id, now, actor));
 }
 
 }  // namespace
@@ -143,7 +154,7 @@ Result<StoredModelVersion> PostgresModelStore::Register(const ModelVersion& vers
         tx.exec_params1(kInsert, version.id, manifest.task, manifest.run_id,
                         manifest.dataset_version_id, manifest.dataset_digest, version.package_digest,
                         manifest.recipe, manifest.seed, manifest.code_version, manifest.code_clean,
-                        postgres::TextArray(manifest.classes), FormatUtc(version.registered_at),
+                        postgres::TextArrayLiteral(manifest.classes), version.registered_at,
                         version.registered_by)[0]
             .as<std::uint32_t>();
     for (const auto& file : version.files) {
@@ -154,8 +165,8 @@ Result<StoredModelVersion> PostgresModelStore::Register(const ModelVersion& vers
       tx.exec_params0(kInsertMetric, version.id, name, value);
     }
     AppendAuditEntry(tx, audit, version.registered_at);
-    EnqueueModelEvent(tx, "model.registered",
-                      {manifest.task, version.id, stored.model_version.version, "registered", 0, ""});
+    if (const auto queued = EnqueueModelEvent(tx, "model.registered",
+                      {manifest.task, version.id, stored.model_version.version, "registered", 0, ""}); !queued) return queued.error();
     return stored;
   });
 }
@@ -183,7 +194,7 @@ Result<std::optional<ModelVersion>> PostgresModelStore::FindByRun(const std::str
 
 Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
                                                     const PageRequest& request) {
-  const auto after = postgres::ReadPageToken(request.token, "models/" + task, 2);
+  const auto after = postgres::DecodePageToken("models/" + task, request.token, 2);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<ModelVersion>> {
     const auto rows = tx.exec_params(
@@ -198,7 +209,7 @@ Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
       if (page.items.size() == request.size) {
         const auto& last = page.items.back();
         page.next_token =
-            postgres::MakePageToken("models/" + task, {FormatUtc(last.registered_at), last.id});
+            postgres::EncodePageToken("models/" + task, {FormatUtc(last.registered_at), last.id});
         break;
       }
       page.items.push_back(Complete(tx, row));
@@ -223,9 +234,9 @@ Result<ChangedDeployment> PostgresModelStore::Promote(const ModelVersion& versio
     const Timestamp now = clock_.Now();
     ChangedDeployment changed{Deploy(tx, task, version.id, previous, audit.actor, now), true};
     AppendAuditEntry(tx, audit, now);
-    EnqueueModelEvent(tx, "model.promoted",
+    if (const auto queued = EnqueueModelEvent(tx, "model.promoted",
                       {task, version.id, version.version, "production", changed.deployment.revision,
-                       previous});
+                       previous}); !queued) return queued.error();
     return changed;
   });
 }
@@ -259,16 +270,16 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task, const s
     complete.details["from"] = serving;
     complete.details["to"] = target;
     AppendAuditEntry(tx, complete, now);
-    EnqueueModelEvent(tx, "model.rolled_back",
+    if (const auto queued = EnqueueModelEvent(tx, "model.rolled_back",
                       {task, target, deployment.production.version, "production",
-                       deployment.revision, serving});
+                       deployment.revision, serving}); !queued) return queued.error();
     return deployment;
   });
 }
 
 Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& task,
                                                            const PageRequest& request) {
-  const auto after = postgres::ReadPageToken(request.token, "deployments/" + task, 1);
+  const auto after = postgres::DecodePageToken("deployments/" + task, request.token, 1);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<DeploymentPage> {
     DeploymentPage result;
@@ -277,7 +288,7 @@ Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& ta
                        request.size + 1);
     for (const auto& row : rows) {
       if (result.page.items.size() == request.size) {
-        result.page.next_token = postgres::MakePageToken("deployments/" + task,
+        result.page.next_token = postgres::EncodePageToken("deployments/" + task,
                                                          {result.page.items.back().task});
         break;
       }

@@ -32,7 +32,7 @@ Result<Task> TaskFrom(const pqxx::row& row) {
   task.version = row["version"].as<std::uint32_t>();
   task.digest = row["digest"].c_str();
   task.yaml = row["yaml"].c_str();
-  task.applied_at = postgres::TimestampFrom(row["applied_at"]);
+  task.applied_at = row["applied_at"].as<Timestamp>();
   task.applied_by = row["applied_by"].c_str();
   return task;
 }
@@ -50,7 +50,7 @@ Result<void> PostgresTaskStore::Append(const Task& task, const AuditDraft& audit
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
     const auto stored =
         tx.exec_params0(kInsert, task.spec.name, task.version, task.digest, PrintTaskYaml(task.spec),
-                        task.yaml, FormatUtc(task.applied_at), task.applied_by);
+                        task.yaml, task.applied_at, task.applied_by);
     if (stored.affected_rows() == 0) {
       return Error{ErrorCode::kAborted, "task " + task.spec.name + " version " +
                                             std::to_string(task.version) +
@@ -75,7 +75,7 @@ Result<std::optional<Task>> PostgresTaskStore::FindVersion(const std::string& na
 }
 
 Result<Page<Task>> PostgresTaskStore::List(const PageRequest& request) {
-  const auto after = postgres::ReadPageToken(request.token, "tasks", 1);
+  const auto after = postgres::DecodePageToken("tasks", request.token, 1);
   if (!after) return after.error();
   const std::string last = after->empty() ? std::string() : (*after)[0];
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<Task>> {
@@ -83,7 +83,7 @@ Result<Page<Task>> PostgresTaskStore::List(const PageRequest& request) {
     Page<Task> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::MakePageToken("tasks", {page.items.back().spec.name});
+        page.next_token = postgres::EncodePageToken("tasks", {page.items.back().spec.name});
         break;
       }
       auto task = TaskFrom(row);
