@@ -53,7 +53,7 @@ async function refresh() {
   section("runs", "training", runs, (value) => views.runs(value.runs));
   section("models", "model-registry", models,
     (value) => views.models(value.model_versions, deployed, summaries.value?.summaries ?? []), [models.value, deployed, summaries.value]);
-  showTiles(status, details, runs, deployed, shownTasks);
+  showTiles({status, tasks, deployments, runs}, details, deployed, shownTasks);
 }
 
 function section(name, service, answer, build, data = answer.value) {
@@ -66,6 +66,7 @@ function section(name, service, answer, build, data = answer.value) {
 
 function showStatus(status) {
   const summary = document.getElementById("summary");
+  summary.classList.toggle("warn", Boolean(status.problem) || status.value.services.some((service) => service.health !== "HEALTH_SERVING"));
   if (status.problem) {
     setText(summary, status.problem);
     return;
@@ -82,19 +83,24 @@ function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function showTiles(status, details, runs, deployed, tasks) {
-  const counts = [...details.values()].map((detail) => detail.counts.value).filter(Boolean);
-  const total = (field) => count(counts.reduce((sum, entry) => sum + number(entry[field]), 0));
-  const services = status.value?.services ?? [];
-  const active = (runs.value?.runs ?? []).filter((run) => run.state === "RUN_STATE_RUNNING" || run.state === "RUN_STATE_QUEUED");
+// What a service did not tell is not zero.
+const kUnknown = "–";
+
+function showTiles(answers, details, deployed, tasks) {
+  const counts = [...details.values()].map((detail) => detail.counts);
+  const known = answers.tasks.value && counts.every((entry) => entry.value);
+  const total = (field) => known ? count(counts.reduce((sum, entry) => sum + number(entry.value[field]), 0)) : kUnknown;
+  const services = answers.status.value?.services;
+  const active = answers.runs.value?.runs.filter((run) => run.state === "RUN_STATE_RUNNING" || run.state === "RUN_STATE_QUEUED");
   const serving = deployed.filter((entry) => tasks.some((task) => task.spec.name === entry.task));
   const facts = [
-    ["services serving", `${services.filter((service) => service.health === "HEALTH_SERVING").length}/${services.length}`],
-    ["tasks", count(tasks.length)],
+    ["services serving", services
+      ? `${services.filter((service) => service.health === "HEALTH_SERVING").length}/${services.length}` : kUnknown],
+    ["tasks", answers.tasks.value ? count(tasks.length) : kUnknown],
     ["active samples", total("active")],
     ["in quarantine", total("quarantined")],
-    ["runs under way", count(active.length)],
-    ["models serving", count(serving.length)],
+    ["runs under way", active ? count(active.length) : kUnknown],
+    ["models serving", answers.deployments.value && answers.tasks.value ? count(serving.length) : kUnknown],
   ];
   show("tiles", document.getElementById("tiles"), facts, () => views.tiles(facts));
 }

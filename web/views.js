@@ -6,8 +6,11 @@ import {thumbnail} from "./pictures.js";
 
 const pill = (text, tone = "") => el("span", {class: `pill ${tone}`}, text);
 const empty = (text) => el("p", {class: "empty"}, text);
-export const problem = (service, text) => el("p", {class: "problem", role: "alert"}, `${service}: ${text}`);
-const shortId = (id) => el("code", {class: "id", title: id}, String(id ?? "").slice(0, 8));
+export const problem = (service, text) =>
+  el("p", {class: "problem", role: "alert"}, text.startsWith(`${service}: `) ? text : `${service}: ${text}`);
+// Of ids the end: their beginning is the time and looks alike. Of hashes the beginning, as everywhere.
+const shortId = (id) => el("code", {class: "id", title: id}, `…${String(id ?? "").slice(-8)}`);
+const shortHash = (hash) => el("code", {class: "id", title: hash}, String(hash ?? "").slice(0, 10));
 const sum = (values) => values.reduce((total, value) => total + number(value), 0);
 
 function table(caption, headers, rows) {
@@ -108,21 +111,21 @@ function taskCard(task, detail, deployment) {
 
 export function datasets(list) {
   if (list.length === 0) return empty("No dataset version yet: build one with tidewheel dataset build --task TASK.");
-  return table("Dataset versions, newest first", ["Dataset", ">Items", "Splits", "Classes in training", "Left out", "Digest"],
+  return table("Dataset versions, newest first", ["Dataset", ">Items", "Splits", "Classes in training", "Left out"],
     list.map((version) => {
       const report = version.report ?? {classes: []};
       const classes = report.classes.slice(0, 10);
       return el("tr", {dataset: {dataset: version.dataset_version_id}},
         el("th", {scope: "row"}, `${version.task}@${version.version}`,
           el("small", {}, ago(version.built_at), version.built_by && ` by ${version.built_by}`),
+          el("small", {}, "digest ", shortHash(version.digest)),
           version.description && el("small", {}, version.description)),
         el("td", {class: "number"}, count(version.items),
           el("small", {}, `imbalance ${fixed(report.imbalance, 1)}`)),
         el("td", {}, splits(report.training, report.validation, report.test)),
         el("td", {}, bars(classes.map((entry) => [entry.class_name, entry.training])),
           report.classes.length > classes.length && el("small", {}, `and ${report.classes.length - classes.length} more`)),
-        el("td", {}, leftOut(report)),
-        el("td", {}, el("code", {class: "id", title: version.digest}, String(version.digest).slice(0, 12))));
+        el("td", {}, leftOut(report)));
     }));
 }
 
@@ -140,14 +143,15 @@ const kState = {
 
 export function runs(list) {
   if (list.length === 0) return empty("No run yet: start one with tidewheel train --dataset TASK --recipe image-cnn --seed 1.");
-  return table("Runs, newest first", ["Run", "State", "Recipe", "Progress", "Test metrics, with 95 % intervals"],
+  const from = scaleBegin(list);
+  return table("Runs, newest first", ["Run", "State", "Recipe", "Progress", `Test metrics with 95 % intervals, bars from ${from} to 1`],
     list.map((run) => el("tr", {dataset: {run: run.run_id}},
-      el("th", {scope: "row"}, run.task, el("small", {}, shortId(run.run_id), ` ${ago(run.queued_at)}`)),
+      el("th", {scope: "row"}, run.task, el("small", {}, shortId(run.run_id)), el("small", {}, ago(run.queued_at))),
       el("td", {}, pill(word(run.state, "RUN_STATE_"), kState[run.state]),
         run.reason && el("small", {class: "why"}, run.reason)),
-      el("td", {}, run.recipe, el("small", {}, `seed ${run.seed}`)),
+      el("td", {class: "keep"}, run.recipe, el("small", {}, `seed ${run.seed}`)),
       el("td", {}, progress(run)),
-      el("td", {}, metrics(run)))));
+      el("td", {}, metrics(run, from)))));
 }
 
 function progress(run) {
@@ -171,27 +175,39 @@ function progress(run) {
 
 const kMainMetrics = ["accuracy", "balanced_accuracy", "macro_f1", "ece"];
 
-function metrics(run) {
+// One scale for all rows, so that they can be compared: from the tenth below the lowest interval to 1.
+function scaleBegin(list) {
+  const lows = list.flatMap((run) => (run.evaluations ?? []).filter((evaluation) => evaluation.split === "test")
+    .flatMap((evaluation) => evaluation.metrics.filter((metric) => kMainMetrics.includes(metric.name) && isShare(metric)))
+    .map((metric) => metric.low));
+  return Math.max(0, Math.floor(Math.min(0.9, ...lows) * 10) / 10);
+}
+
+// Of an error measure the bar would say the contrary.
+const isShare = (metric) => metric.name !== "ece" && metric.name !== "log_loss";
+
+function metrics(run, from) {
   const test = (run.evaluations ?? []).find((evaluation) => evaluation.split === "test");
   if (!test) return el("span", {class: "muted"}, "–");
   const main = kMainMetrics.map((name) => test.metrics.find((metric) => metric.name === name)).filter(Boolean);
   const recalls = test.metrics.filter((metric) => metric.name.startsWith("recall."));
   return [
-    el("div", {class: "metrics"}, main.map(metricRow)),
+    el("div", {class: "metrics"}, main.map((metric) => metricRow(metric, from))),
     recalls.length > 0 && el("details", {dataset: {key: `recall-${run.run_id}`}},
-      el("summary", {dataset: {key: `recall-summary-${run.run_id}`}}, "Recall by class"),
-      el("div", {class: "metrics"}, recalls.map(metricRow))),
+      el("summary", {dataset: {key: `recall-summary-${run.run_id}`}}, "Recall by class, bars from 0 to 1"),
+      el("div", {class: "metrics"}, recalls.map((metric) => metricRow(metric, 0)))),
   ];
 }
 
-function metricRow(metric) {
-  const place = (value) => `${Math.max(0, Math.min(1, value)) * 100}%`;
+function metricRow(metric, from) {
+  const share = (value) => Math.max(0, Math.min(1, (value - from) / (1 - from)));
+  const place = (value) => `${share(value) * 100}%`;
   const hasInterval = metric.high > metric.low;
   return [
     el("span", {}, metric.name.replace("recall.", "").replaceAll("_", " ")),
     el("span", {class: "value"}, fixed(metric.value), hasInterval && el("span", {class: "muted"}, ` ${fixed(metric.low)}–${fixed(metric.high)}`)),
-    el("span", {class: "interval", "aria-hidden": "true"},
-      hasInterval && el("span", {class: "band", style: {left: place(metric.low), width: place(metric.high - metric.low)}}),
+    !isShare(metric) ? el("span") : el("span", {class: "interval", "aria-hidden": "true"},
+      hasInterval && el("span", {class: "band", style: {left: place(metric.low), width: `${(share(metric.high) - share(metric.low)) * 100}%`}}),
       el("span", {class: "point", style: {left: place(metric.value)}})),
   ];
 }
@@ -210,10 +226,10 @@ export function models(list, deployments, summaries) {
       const metric = (name) => model.metrics?.[name] === undefined ? "–" : fixed(model.metrics[name]);
       return el("tr", {dataset: {model: model.model_version_id}},
         el("th", {scope: "row"}, `${model.task}@${model.version}`,
-          el("small", {}, shortId(model.model_version_id), ` ${ago(model.registered_at)}`)),
+          el("small", {}, shortId(model.model_version_id)), el("small", {}, ago(model.registered_at))),
         el("td", {}, pill(word(model.stage, "STAGE_"), kStage[model.stage]),
           deployment && el("small", {}, `since ${ago(deployment.deployed_at)}, revision ${deployment.revision}`)),
-        el("td", {}, model.recipe, el("small", {}, `seed ${model.seed}`)),
+        el("td", {class: "keep"}, model.recipe, el("small", {}, `seed ${model.seed}`)),
         el("td", {class: "number"}, metric("accuracy")),
         el("td", {class: "number"}, metric("balanced_accuracy")),
         el("td", {class: "number"}, metric("macro_f1")),
@@ -221,8 +237,8 @@ export function models(list, deployments, summaries) {
           el("small", {}, `confidence ${fixed(seen.mean_confidence)}`),
           seen.accuracy !== undefined && el("small", {}, `accuracy ${fixed(seen.accuracy)} on ${count(seen.outcomes)} outcomes`)] : el("span", {class: "muted"}, "–")),
         el("td", {}, el("small", {}, "run ", shortId(model.run_id)),
-          el("small", {}, "data ", el("code", {class: "id", title: model.dataset_digest}, String(model.dataset_digest).slice(0, 8))),
-          el("small", {}, "code ", el("code", {class: "id", title: model.code_version}, String(model.code_version).slice(0, 8)),
+          el("small", {}, "data ", shortHash(model.dataset_digest)),
+          el("small", {}, "code ", shortHash(model.code_version),
             !model.code_clean && " (changed tree)")));
     }));
 }

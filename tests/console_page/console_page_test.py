@@ -201,7 +201,8 @@ class ConsolePageTest(unittest.TestCase):
     def test_zz_services_that_go_away_are_named_and_the_page_goes_on(self):
         self.stop(self.fakes)
         eventually(lambda: "unreachable" in self.one("[data-service=ingestion]").text)
-        eventually(lambda: "training" in self.one("[data-section=runs] .problem").text)
+        eventually(lambda: self.one("[data-section=runs] .problem").text.startswith("training: nobody answers at "))
+        self.assertEqual([tile.text for tile in self.all(".tile .value")], ["1/8", "–", "–", "–", "–", "–"])
         self.picture("services-away")
 
     def tearDown(self):

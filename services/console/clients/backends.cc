@@ -47,6 +47,15 @@ grpc::Status CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std:
   return status;
 }
 
+// gRPC tells all it tried; who reads a page wants to know where nobody is.
+grpc::Status Readable(const grpc::Status& status, const std::string& address) {
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE ||
+      status.error_message().rfind("failed to connect to all addresses", 0) != 0) {
+    return status;
+  }
+  return {status.error_code(), "nobody answers at " + address};
+}
+
 Error NoAddress(const std::string& service) {
   return {ErrorCode::kUnavailable, "the console has no address of " + service};
 }
@@ -76,20 +85,20 @@ std::vector<std::pair<std::string, std::string>> Backends::addresses() const {
   return all;
 }
 
-std::shared_ptr<grpc::Channel> Backends::Find(const std::string& service) const {
+Backends::Backend Backends::Find(const std::string& service) const {
   const std::shared_lock lock(mutex_);
   const auto found = backends_.find(service);
-  return found == backends_.end() ? nullptr : found->second.channel;
+  return found == backends_.end() ? Backend{} : found->second;
 }
 
 Result<std::string> Backends::Call(const std::string& service, const std::string& method,
                                    const std::string& request,
                                    std::chrono::milliseconds deadline) const {
-  const auto channel = Find(service);
+  const auto [address, channel] = Find(service);
   if (channel == nullptr) return NoAddress(service);
   std::string response;
-  const auto answered =
-      rpc::FromGrpcStatus(CallUnary(channel, method, request, deadline, &response), service);
+  const auto answered = rpc::FromGrpcStatus(
+      Readable(CallUnary(channel, method, request, deadline, &response), address), service);
   if (!answered) return answered.error();
   return response;
 }
@@ -97,7 +106,7 @@ Result<std::string> Backends::Call(const std::string& service, const std::string
 Result<void> Backends::Stream(const std::string& service, const std::string& method,
                               const std::string& request,
                               const std::function<bool(const std::string*)>& on_message) const {
-  const auto channel = Find(service);
+  const auto [address, channel] = Find(service);
   if (channel == nullptr) return NoAddress(service);
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
@@ -144,20 +153,20 @@ Result<void> Backends::Stream(const std::string& service, const std::string& met
   bool ok = false;
   while (queue.Next(&got, &ok)) {
   }
-  return rpc::FromGrpcStatus(status, service);
+  return rpc::FromGrpcStatus(Readable(status, address), service);
 }
 
 BackendHealth Backends::CheckHealth(const std::string& service,
                                     std::chrono::milliseconds deadline) const {
   BackendHealth health;
-  const auto channel = Find(service);
+  const auto [address, channel] = Find(service);
   if (channel == nullptr) {
     health.problem = NoAddress(service).message;
     return health;
   }
   const auto begin = std::chrono::steady_clock::now();
   std::string response;
-  const auto status = CallUnary(channel, kHealthCheck, "", deadline, &response);
+  const auto status = Readable(CallUnary(channel, kHealthCheck, "", deadline, &response), address);
   health.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   if (!status.ok()) {
     const bool nobody = status.error_code() == grpc::StatusCode::UNAVAILABLE ||

@@ -50,12 +50,12 @@ class Backends {
   BackendHealth CheckHealth(const std::string& service, std::chrono::milliseconds deadline) const;
 
  private:
-  std::shared_ptr<grpc::Channel> Find(const std::string& service) const;
-
   struct Backend {
     std::string address;
-    std::shared_ptr<grpc::Channel> channel;
+    std::shared_ptr<grpc::Channel> channel;  // Null: the platform has no such service.
   };
+  Backend Find(const std::string& service) const;
+
   mutable std::shared_mutex mutex_;  // Guards backends_.
   std::map<std::string, Backend> backends_;
 };
