@@ -1,0 +1,25 @@
+#pragma once
+
+#include "tidewheel/monitoring/domain/monitoring_store.h"
+#include "tidewheel/monitoring/v1/monitoring_service.grpc.pb.h"
+
+namespace tidewheel::monitoring {
+
+/// The rpcs of monitoring: control calls, blocking.
+class MonitoringHandler final : public v1::MonitoringService::Service {
+ public:
+  explicit MonitoringHandler(MonitoringStore& store) : store_(store) {}
+
+  grpc::Status GetPrediction(grpc::ServerContext* context, const v1::GetPredictionRequest* request,
+                             v1::GetPredictionResponse* response) override;
+  grpc::Status ListWindows(grpc::ServerContext* context, const v1::ListWindowsRequest* request,
+                           v1::ListWindowsResponse* response) override;
+  grpc::Status ListModelSummaries(grpc::ServerContext* context,
+                                  const v1::ListModelSummariesRequest* request,
+                                  v1::ListModelSummariesResponse* response) override;
+
+ private:
+  MonitoringStore& store_;
+};
+
+}  // namespace tidewheel::monitoring

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "tidewheel/base/clock.h"
+#include "tidewheel/base/result.h"
+#include "tidewheel/bus/broker.h"
+#include "tidewheel/bus/consumer.h"
+#include "tidewheel/metrics/exposer.h"
+#include "tidewheel/metrics/registry.h"
+#include "tidewheel/monitoring/api/monitoring_handler.h"
+#include "tidewheel/monitoring/clients/registry_policy_source.h"
+#include "tidewheel/monitoring/config.h"
+#include "tidewheel/monitoring/domain/observer.h"
+#include "tidewheel/monitoring/storage/postgres_monitoring_store.h"
+#include "tidewheel/monitoring/stream/fact_consumer.h"
+#include "tidewheel/monitoring/summary_exporter.h"
+#include "tidewheel/postgres/pool.h"
+#include "tidewheel/rpc/health.h"
+#include "tidewheel/rpc/server.h"
+#include "tidewheel/rpc/service_main.h"
+
+namespace tidewheel::monitoring {
+
+/// Owns every long-lived object of the service, declared in the order they start.
+class App {
+ public:
+  explicit App(const Config& config);
+
+  /// Checks the schema, then opens the ports. kFailedPrecondition: migrate first; kUnavailable: a
+  /// dependency or an address.
+  Result<void> Start();
+
+  rpc::Addresses addresses() const;
+
+ private:
+  const Config config_;
+  const SystemClock clock_;
+  metrics::Registry metrics_{"monitoring"};
+  std::unique_ptr<metrics::Exposer> exposer_;
+  postgres::Pool pool_;
+  std::unique_ptr<bus::Broker> broker_;
+  PostgresMonitoringStore store_{pool_};
+  RegistryPolicySource policies_;
+  std::optional<Observer> observer_;
+  std::optional<FactConsumer> facts_;
+  MonitoringHandler handler_{store_};
+  std::unique_ptr<bus::Consumer> consumer_;  // A worker: stops before what it uses.
+  std::unique_ptr<SummaryExporter> exporter_;
+  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
+  std::unique_ptr<rpc::HealthProbe> probe_;
+};
+
+/// Makes the service's schema. Needs TIDEWHEEL_ADMIN_DSN.
+Result<void> Migrate(const Config& config);
+
+}  // namespace tidewheel::monitoring

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "tidewheel/base/result.h"
+#include "tidewheel/bus/message.h"
+#include "tidewheel/monitoring/domain/observer.h"
+
+namespace tidewheel::monitoring {
+
+/// Hands events of tidewheel.predictions and tidewheel.outcomes to the observer. kInvalidArgument:
+/// a payload that is no such event, which then goes to the dead letters.
+class FactConsumer {
+ public:
+  explicit FactConsumer(Observer& observer) : observer_(observer) {}
+
+  Result<void> Handle(std::span<const bus::Delivery> deliveries);
+
+ private:
+  Observer& observer_;
+};
+
+}  // namespace tidewheel::monitoring

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+
+#include "tidewheel/base/clock.h"
+#include "tidewheel/base/worker.h"
+#include "tidewheel/metrics/registry.h"
+#include "tidewheel/monitoring/domain/monitoring_store.h"
+
+namespace tidewheel::monitoring {
+
+/// A worker that shows the stored windows to Prometheus, and once an hour drops what is older than
+/// the retention. It reads what is stored, so every copy of the service and every restart shows the
+/// same.
+class SummaryExporter {
+ public:
+  struct Options {
+    std::chrono::milliseconds interval{2'000};
+    std::chrono::milliseconds retention{std::chrono::hours(24 * 30)};
+  };
+
+  SummaryExporter(MonitoringStore& store, metrics::Registry& registry, const Clock& clock,
+                  const Options& options);
+
+ private:
+  Result<void> Export();
+  void Forget();
+
+  MonitoringStore& store_;
+  const Clock& clock_;
+  const Options options_;
+  metrics::GaugeFamily& predictions_;
+  metrics::GaugeFamily& outcomes_;
+  metrics::GaugeFamily& accuracy_;
+  metrics::GaugeFamily& window_accuracy_;
+  metrics::GaugeFamily& window_confidence_;
+  metrics::GaugeFamily& window_class_share_;
+  Pause pause_;
+  Worker worker_;  // Last: it uses the rest.
+};
+
+}  // namespace tidewheel::monitoring
