@@ -41,7 +41,8 @@ class DeploymentSource {
 class ModelLoader {
  public:
   virtual ~ModelLoader() = default;
-  /// kInvalidArgument: the package cannot be served, or does not answer its golden samples as it should.
+  /// kInvalidArgument: the package cannot be served, or does not answer its golden samples as it
+  /// should.
   virtual Result<std::shared_ptr<const ServedModel>> Load(const Deployment& deployment) = 0;
 };
 

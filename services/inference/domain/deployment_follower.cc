@@ -12,7 +12,8 @@ bool DeploymentFollower::NeedsLoading(const Deployment& deployment) {
     table_.NoteProblem(task, "");
     return false;
   }
-  // A package that could not be loaded stays so: its bytes never change. The next revision is tried.
+  // A package that could not be loaded stays so: its bytes never change. The next revision is
+  // tried.
   const auto failed = failed_.find(task);
   return failed == failed_.end() || failed->second != deployment.revision;
 }

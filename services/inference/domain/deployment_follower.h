@@ -17,8 +17,8 @@ struct FollowReport {
   std::uint32_t failed = 0;
 };
 
-/// Makes the table hold what the registry deploys: a new version is loaded and checked beside the old one, which answers
-/// until the new one is ready and goes on when it is not. For one thread.
+/// Makes the table hold what the registry deploys: a new version is loaded and checked beside the
+/// old one, which answers until the new one is ready and goes on when it is not. For one thread.
 class DeploymentFollower {
  public:
   DeploymentFollower(DeploymentSource& source, ModelLoader& loader, ModelTable& table,

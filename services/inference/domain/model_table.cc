@@ -12,7 +12,8 @@ std::shared_ptr<const ServedModel> ModelTable::Find(const std::string& task) con
 
 void ModelTable::Swap(const std::string& task, std::shared_ptr<const ServedModel> model,
                       Timestamp now) {
-  std::shared_ptr<const ServedModel> old;  // Destroyed after the lock is released: unloading takes its time.
+  std::shared_ptr<const ServedModel>
+      old;  // Destroyed after the lock is released: unloading takes its time.
   const std::lock_guard lock(mutex_);
   Entry& entry = entries_[task];
   old = std::exchange(entry.model, std::move(model));

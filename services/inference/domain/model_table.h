@@ -22,8 +22,8 @@ struct LoadedModel {
   std::string problem;  // Why the newest deployment could not be loaded; empty: all is well.
 };
 
-/// Which model answers for which task. A reader holds its model as long as it needs it: a swap changes what the next
-/// reader gets and drops no request. Thread-safe.
+/// Which model answers for which task. A reader holds its model as long as it needs it: a swap
+/// changes what the next reader gets and drops no request. Thread-safe.
 class ModelTable {
  public:
   /// The model that serves `task` now, or null.

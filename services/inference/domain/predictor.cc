@@ -82,7 +82,8 @@ Result<std::size_t> Predictor::RecordOutcomes(const std::vector<OutcomeFact>& ou
       return Bad(name + ": request_id has 1 to " + std::to_string(kMaxIdBytes) + " bytes");
     }
     const auto model = table_.Find(outcome.task);
-    if (model == nullptr) continue;  // A task that is served elsewhere: monitoring knows its classes.
+    if (model == nullptr)
+      continue;  // A task that is served elsewhere: monitoring knows its classes.
     const auto& classes = model->identity().classes;
     if (std::find(classes.begin(), classes.end(), outcome.class_name) == classes.end()) {
       return Bad(name + ": class \"" + outcome.class_name.substr(0, 80) + "\" is not in task " +

@@ -78,10 +78,12 @@ class Predictor {
   Predictor(ModelTable& table, FactSink& sink, const Clock& clock, PredictorCounters counters)
       : table_(table), sink_(sink), clock_(clock), counters_(counters) {}
 
-  /// kNotFound: nothing serves the task. kInvalidArgument names the part of the request and its limit.
+  /// kNotFound: nothing serves the task. kInvalidArgument names the part of the request and its
+  /// limit.
   Result<PredictResult> Predict(const PredictRequest& request);
 
-  /// Takes all or, on kInvalidArgument, none. kResourceExhausted: how many were taken is in the message; repeat all.
+  /// Takes all or, on kInvalidArgument, none. kResourceExhausted: how many were taken is in the
+  /// message; repeat all.
   Result<std::size_t> RecordOutcomes(const std::vector<OutcomeFact>& outcomes);
 
  private:

@@ -38,12 +38,13 @@ class ServedModel {
 
   virtual const ModelIdentity& identity() const = 0;
 
-  /// Encoded pictures, through the package's own preprocessing. kInvalidArgument names the picture that cannot be
-  /// decoded, by its place.
+  /// Encoded pictures, through the package's own preprocessing. kInvalidArgument names the picture
+  /// that cannot be decoded, by its place.
   virtual Result<std::vector<Answer>> PredictPictures(
       std::span<const std::string_view> payloads) const = 0;
 
-  /// Preprocessed rows: `shape` is rows first. kInvalidArgument names the expected and the given shape.
+  /// Preprocessed rows: `shape` is rows first. kInvalidArgument names the expected and the given
+  /// shape.
   virtual Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                                   std::span<const float> values) const = 0;
 };

@@ -1,0 +1,99 @@
+#include "tidewheel/inference/api/inference_handler.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "tidewheel/inference/api/convert.h"
+#include "tidewheel/rpc/page.h"
+#include "tidewheel/rpc/status.h"
+
+namespace tidewheel::inference {
+
+InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table,
+                                   const Clock& clock, const Options& options)
+    : predictor_(predictor), table_(table), clock_(clock), queue_(options.queue) {
+  for (std::size_t i = 0; i < options.workers; ++i) {
+    workers_.push_back(std::make_unique<Worker>(
+        "predict-" + std::to_string(i), [this](std::stop_token stop) { Work(std::move(stop)); }));
+  }
+}
+
+InferenceHandler::~InferenceHandler() {
+  // The server has drained its calls by now; what still waits is answered before the workers go.
+  queue_.Close();
+}
+
+grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext* context,
+                                                    const v1::PredictRequest* request,
+                                                    v1::PredictResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  if (!queue_.TryPush({context, request, response, reactor})) {
+    reactor->Finish(rpc::ToGrpcStatus(Error{
+        ErrorCode::kResourceExhausted,
+        std::to_string(queue_.capacity()) + " predictions wait already; send it again later"}));
+  }
+  return reactor;
+}
+
+void InferenceHandler::Work(std::stop_token stop) {
+  while (true) {
+    const auto jobs = queue_.PopSome(stop, 1);
+    if (jobs.empty()) return;
+    for (const Job& job : jobs) job.reactor->Finish(Run(job));
+  }
+}
+
+grpc::Status InferenceHandler::Run(const Job& job) {
+  if (job.context->IsCancelled()) return grpc::Status::CANCELLED;
+  if (job.context->deadline() < std::chrono::system_clock::now()) {
+    return rpc::ToGrpcStatus(
+        Error{ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
+  }
+  const auto request = FromProto(*job.request);
+  if (!request) return rpc::ToGrpcStatus(request.error());
+
+  const auto result = predictor_.Predict(*request);
+  if (!result) return rpc::ToGrpcStatus(result.error());
+
+  ToProto(*result, job.response);
+  return grpc::Status::OK;
+}
+
+grpc::ServerUnaryReactor* InferenceHandler::RecordOutcomes(grpc::CallbackServerContext* context,
+                                                           const v1::RecordOutcomesRequest* request,
+                                                           v1::RecordOutcomesResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  const auto outcomes = FromProto(*request, clock_.Now());
+  if (!outcomes) {
+    reactor->Finish(rpc::ToGrpcStatus(outcomes.error()));
+    return reactor;
+  }
+  const auto taken = predictor_.RecordOutcomes(*outcomes);
+  if (taken) response->set_accepted(static_cast<std::uint32_t>(*taken));
+  reactor->Finish(taken ? grpc::Status::OK : rpc::ToGrpcStatus(taken.error()));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* InferenceHandler::ListLoadedModels(
+    grpc::CallbackServerContext* context, const v1::ListLoadedModelsRequest* request,
+    v1::ListLoadedModelsResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  const auto size = rpc::PageSize(request->page_size());
+  if (!size) {
+    reactor->Finish(rpc::ToGrpcStatus(size.error()));
+    return reactor;
+  }
+  // The list is in memory and in order of task: the last task is the token.
+  for (const auto& model : table_.List()) {
+    if (model.identity.task <= request->page_token()) continue;
+    if (response->models_size() == *size) {
+      response->set_next_page_token(response->models(response->models_size() - 1).task());
+      break;
+    }
+    *response->add_models() = ToProto(model);
+  }
+  reactor->Finish(grpc::Status::OK);
+  return reactor;
+}
+
+}  // namespace tidewheel::inference

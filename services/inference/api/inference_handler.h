@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "tidewheel/base/bounded_queue.h"
+#include "tidewheel/base/clock.h"
+#include "tidewheel/base/worker.h"
+#include "tidewheel/inference/domain/model_table.h"
+#include "tidewheel/inference/domain/predictor.h"
+#include "tidewheel/inference/v1/inference_service.grpc.pb.h"
+
+namespace tidewheel::inference {
+
+/// The rpcs of inference: callbacks that never block. Predictions wait in a bounded queue for a
+/// worker; one whose caller has gone or whose deadline has passed is not run.
+class InferenceHandler final : public v1::InferenceService::CallbackService {
+ public:
+  struct Options {
+    std::size_t workers = 2;
+    std::size_t queue = 1'024;  // Requests that may wait; the next is refused.
+  };
+
+  InferenceHandler(Predictor& predictor, const ModelTable& table, const Clock& clock,
+                   const Options& options);
+  ~InferenceHandler() override;
+
+  grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context,
+                                    const v1::PredictRequest* request,
+                                    v1::PredictResponse* response) override;
+  grpc::ServerUnaryReactor* RecordOutcomes(grpc::CallbackServerContext* context,
+                                           const v1::RecordOutcomesRequest* request,
+                                           v1::RecordOutcomesResponse* response) override;
+  grpc::ServerUnaryReactor* ListLoadedModels(grpc::CallbackServerContext* context,
+                                             const v1::ListLoadedModelsRequest* request,
+                                             v1::ListLoadedModelsResponse* response) override;
+
+ private:
+  /// A prediction that waits; all of it is gRPC's until Finish.
+  struct Job {
+    grpc::CallbackServerContext* context = nullptr;
+    const v1::PredictRequest* request = nullptr;
+    v1::PredictResponse* response = nullptr;
+    grpc::ServerUnaryReactor* reactor = nullptr;
+  };
+
+  void Work(std::stop_token stop);
+  grpc::Status Run(const Job& job);
+
+  Predictor& predictor_;
+  const ModelTable& table_;
+  const Clock& clock_;
+  BoundedQueue<Job> queue_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // Last: they use the rest.
+};
+
+}  // namespace tidewheel::inference

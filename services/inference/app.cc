@@ -1,0 +1,122 @@
+#include "tidewheel/inference/app.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include "tidewheel/log/log.h"
+
+namespace tidewheel::inference {
+namespace {
+
+constexpr int kPartitions = 4;
+constexpr std::chrono::seconds kRegistryDeadline{2};
+
+bus::BrokerOptions BrokerOptionsOf(const Config& config) {
+  bus::BrokerOptions options;
+  options.driver = config.bus_driver;
+  options.address = config.bus_driver == "kafka" ? config.bus_brokers : config.bus_dsn;
+  options.source = "inference";
+  return options;
+}
+
+}  // namespace
+
+App::App(const Config& config)
+    : config_(config), deployments_(config.registry_address, kRegistryDeadline) {}
+
+Result<void> App::Start() {
+  auto payloads = blob::OpenFileStore(config_.payloads_root);
+  if (!payloads) return payloads.error();
+  payloads_ = *std::move(payloads);
+  serving::EngineOptions engine_options;
+  engine_options.concurrency = static_cast<int>(config_.workers);
+  auto engine = serving::Engine::Create(engine_options);
+  if (!engine) return engine.error();
+  engine_ = *std::move(engine);
+
+  auto broker = bus::OpenBroker(BrokerOptionsOf(config_));
+  if (!broker) return broker.error();
+  broker_ = *std::move(broker);
+  if (auto opened = OpenPublisher(); !opened) return opened;
+  sink_.emplace(*publisher_);
+
+  loader_.emplace(*payloads_, *engine_);
+  follower_.emplace(deployments_, *loader_, table_, clock_);
+  PredictorCounters counters{
+      .predictions = metrics_.Counter("tidewheel_inference_predictions_total", "Answers given."),
+      .refused = metrics_.Counter("tidewheel_inference_requests_refused_total",
+                                  "Requests that got an error."),
+      .outcomes = metrics_.Counter("tidewheel_inference_outcomes_total", "Outcomes taken.")};
+  predictor_.emplace(table_, *sink_, clock_, counters);
+  handler_.emplace(*predictor_, table_, clock_,
+                   InferenceHandler::Options{config_.workers, config_.queue});
+
+  auto exposer = metrics::Exposer::Start(config_.metrics_listen, metrics_);
+  if (!exposer) return exposer.error();
+  exposer_ = *std::move(exposer);
+  server_ = std::make_unique<rpc::Server>(config_.server, metrics_);
+  server_->Add(*handler_);
+  if (auto started = server_->Start(); !started) return started;
+  following_ = std::make_unique<Worker>(
+      "deployments", [this](std::stop_token stop) { FollowDeployments(std::move(stop)); });
+  probe_ = std::make_unique<rpc::HealthProbe>(
+      *server_,
+      std::vector<rpc::Dependency>{
+          {"deployments", [this]() -> Result<void> {
+             if (settled_) return {};
+             return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
+           }}});
+  return {};
+}
+
+Result<void> App::OpenPublisher() {
+  bus::BufferedPublisherCounters counters{
+      .published =
+          metrics_.Counter("tidewheel_inference_events_published_total", "Events the bus took."),
+      .spilled = metrics_.Counter("tidewheel_inference_events_spilled_total",
+                                  "Events that went to disk because the bus was away or slow."),
+      .dropped = metrics_.Counter("tidewheel_inference_events_dropped_total",
+                                  "Events lost: memory and disk were full."),
+      .waiting = metrics_.Gauge("tidewheel_inference_waiting_events", "Events in memory."),
+      .spill_bytes =
+          metrics_.Gauge("tidewheel_inference_spill_bytes", "Events on disk, still to publish.")};
+  bus::BufferedPublisherOptions options{.folder = config_.spill_folder,
+                                        .spill_bytes = config_.spill_limit.bytes,
+                                        .counters = counters,
+                                        .on_problem = [](const Error& error) {
+                                          log::Warning("events wait", {{"problem", error}});
+                                        }};
+  auto publisher = bus::BufferedPublisher::Open(*broker_, std::move(options));
+  if (!publisher) return publisher.error();
+  publisher_ = *std::move(publisher);
+  return {};
+}
+
+void App::FollowDeployments(std::stop_token stop) {
+  bool topics_made = false;
+  do {
+    // The bus may come later than this service: predictions spill until it does.
+    if (!topics_made) {
+      const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
+      topics_made = broker_->EnsureTopics(topics, kPartitions).ok();
+    }
+    const auto followed = follower_->Follow();
+    if (!followed) {
+      log::Debug("deployments not followed", {{"problem", followed.error()}});
+      continue;
+    }
+    settled_ = true;
+    if (followed->loaded + followed->removed + followed->failed > 0) {
+      log::Info("deployments followed", {{"loaded", followed->loaded},
+                                         {"removed", followed->removed},
+                                         {"failed", followed->failed}});
+    }
+  } while (pause_.Wait(stop, config_.follow_interval));
+}
+
+rpc::Addresses App::addresses() const {
+  return {{"grpc", server_->address()}, {"metrics", exposer_->address()}};
+}
+
+}  // namespace tidewheel::inference

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <optional>
+
+#include "tidewheel/base/clock.h"
+#include "tidewheel/base/result.h"
+#include "tidewheel/blob/store.h"
+#include "tidewheel/bus/broker.h"
+#include "tidewheel/bus/buffered_publisher.h"
+#include "tidewheel/inference/api/inference_handler.h"
+#include "tidewheel/inference/clients/registry_deployment_source.h"
+#include "tidewheel/inference/config.h"
+#include "tidewheel/inference/domain/deployment_follower.h"
+#include "tidewheel/inference/engine/package_loader.h"
+#include "tidewheel/inference/stream/bus_fact_sink.h"
+#include "tidewheel/metrics/exposer.h"
+#include "tidewheel/metrics/registry.h"
+#include "tidewheel/rpc/health.h"
+#include "tidewheel/rpc/server.h"
+#include "tidewheel/rpc/service_main.h"
+
+namespace tidewheel::inference {
+
+/// Owns every long-lived object of the service, declared in the order they start.
+class App {
+ public:
+  explicit App(const Config& config);
+
+  /// Opens the spill and the ports. kUnavailable: an address is taken; kFailedPrecondition: the
+  /// spill folder is.
+  Result<void> Start();
+
+  rpc::Addresses addresses() const;
+
+ private:
+  Result<void> OpenPublisher();
+  void FollowDeployments(std::stop_token stop);
+
+  const Config config_;
+  const SystemClock clock_;
+  metrics::Registry metrics_{"inference"};
+  std::unique_ptr<metrics::Exposer> exposer_;
+  std::unique_ptr<blob::Store> payloads_;
+  std::unique_ptr<serving::Engine> engine_;
+  std::unique_ptr<bus::Broker> broker_;
+  std::unique_ptr<bus::BufferedPublisher> publisher_;
+  std::optional<BusFactSink> sink_;
+  RegistryDeploymentSource deployments_;
+  std::optional<PackageLoader> loader_;
+  ModelTable table_;
+  std::optional<DeploymentFollower> follower_;
+  std::optional<Predictor> predictor_;
+  std::optional<InferenceHandler> handler_;
+  std::atomic<bool> settled_ = false;  // The registry has been heard.
+  Pause pause_;
+  std::unique_ptr<Worker> following_;
+  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
+  std::unique_ptr<rpc::HealthProbe> probe_;
+};
+
+}  // namespace tidewheel::inference

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "tidewheel/config/reader.h"
+#include "tidewheel/rpc/server.h"
+
+namespace tidewheel::inference {
+
+/// All settings of the service.
+struct Config {
+  rpc::ServerOptions server;
+  std::string metrics_listen = "127.0.0.1:0";
+  std::string bus_driver = "postgres";
+  std::string bus_dsn;      // Of the postgres driver.
+  std::string bus_brokers;  // Of the kafka driver.
+  std::string payloads_root = "var/payloads";
+  std::string registry_address;
+  std::string spill_folder = "var/spill/inference";
+  config::ByteCount spill_limit = config::GiB(1);
+  std::size_t workers = 2;
+  std::size_t queue = 1'024;
+  std::chrono::milliseconds follow_interval{500};  // Between two looks at the registry.
+
+  void Read(config::Reader& reader);
+};
+
+}  // namespace tidewheel::inference

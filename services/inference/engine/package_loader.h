@@ -1,0 +1,30 @@
+#pragma once
+
+#include <memory>
+
+#include "tidewheel/blob/store.h"
+#include "tidewheel/inference/domain/deployment.h"
+#include "tidewheel/serving/engine.h"
+
+namespace tidewheel::inference {
+
+/// How far a golden sample's probabilities may be from those of the trained model.
+inline constexpr double kGoldenTolerance = 1e-4;
+
+/// Loads model packages from the payload store onto the serving engine: reads, compiles, warms up,
+/// and checks the answers to the package's golden samples. Thread-safe.
+class PackageLoader final : public ModelLoader {
+ public:
+  PackageLoader(const blob::Store& payloads, const serving::Engine& engine)
+      : payloads_(payloads), engine_(engine) {}
+
+  Result<std::shared_ptr<const ServedModel>> Load(const Deployment& deployment) override;
+
+ private:
+  Result<std::string> ReadFile(const Deployment& deployment, std::string_view name) const;
+
+  const blob::Store& payloads_;
+  const serving::Engine& engine_;
+};
+
+}  // namespace tidewheel::inference
