@@ -4,18 +4,15 @@
 #include <span>
 #include <vector>
 
+#include "tidewheel/base/result.h"
 #include "tidewheel/curation/domain/dataset.h"
 
 namespace tidewheel::curation {
 
 /// The weight each training sample of a class carries, from the classes' counts in the training
-/// split. The mean over all training samples is 1. Inverse frequency: `N / (K n_c)`. Effective
-/// number (Cui, Jia, Lin, Song, Belongie: Class-Balanced Loss, CVPR 2019): in proportion to
-/// `(1 - beta) / (1 - beta^n_c)` with beta 0.999. A class without samples gets weight 0.
-std::vector<double> ClassWeights(std::span<const std::uint64_t> training_counts,
-                                 ClassWeighting weighting);
-
-/// Largest count over smallest; 0 when a class is empty or there is none.
-double Imbalance(std::span<const std::uint64_t> training_counts);
+/// split: 1 on average over all training samples. The effective number is taken with beta 0.999.
+/// kInvalidArgument: no samples at all.
+Result<std::vector<double>> ClassWeights(std::span<const std::uint64_t> training_counts,
+                                         ClassWeighting weighting);
 
 }  // namespace tidewheel::curation

@@ -10,6 +10,7 @@
 
 #include "tidewheel/curation/domain/class_weights.h"
 #include "tidewheel/curation/domain/manifest.h"
+#include "tidewheel/stats/classification.h"
 
 namespace tidewheel::curation {
 namespace {
@@ -137,9 +138,12 @@ Result<SplitReport> Judge(const SelectionCounts& counts, const TaskPolicy& task,
                      " training samples; left out: " + LeftOut(report) + ")"};
   }
 
-  const std::vector<double> weights = ClassWeights(training, recipe.class_weighting);
-  for (std::size_t c = 0; c < weights.size(); ++c) report.classes[c].weight = weights[c];
-  report.imbalance = Imbalance(training);
+  const auto weights = ClassWeights(training, recipe.class_weighting);
+  if (!weights) return weights.error();
+  for (std::size_t c = 0; c < weights->size(); ++c) report.classes[c].weight = (*weights)[c];
+  const auto imbalance = stats::Imbalance(training);
+  if (!imbalance) return imbalance.error();
+  report.imbalance = *imbalance;
   return report;
 }
 

@@ -1,26 +1,39 @@
 #include "tidewheel/labeling/domain/consensus.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tidewheel/labels/consensus.h"
 
 namespace tidewheel::labeling {
+namespace {
+
+/// Sums of many shares may end a rounding error beyond 1.
+double AsProbability(double value) { return std::clamp(value, 0.0, 1.0); }
+
+}  // namespace
 
 Result<Consensus> FindConsensus(const VoteTable& votes, ConsensusMethod method) {
-  const labels::Votes table{votes.item,  votes.worker,  votes.label,
-                            votes.items, votes.workers, votes.classes};
-  auto found = method == ConsensusMethod::kDawidSkene ? labels::DawidSkene(table)
-                                                      : labels::Majority(table);
+  const labels::Votes cast{.item = votes.item,
+                           .worker = votes.worker,
+                           .label = votes.label,
+                           .items = votes.items,
+                           .workers = votes.workers,
+                           .classes = votes.classes};
+  auto found =
+      method == ConsensusMethod::kDawidSkene ? labels::DawidSkene(cast) : labels::Majority(cast);
   if (!found) return found.error();
+
   Consensus consensus;
   consensus.confidence.reserve(votes.items);
-  for (std::size_t i = 0; i < votes.items; ++i) {
-    const auto label = static_cast<std::size_t>(found->label[i]);
-    consensus.confidence.push_back(found->posterior[i * votes.classes + label]);
+  for (std::size_t item = 0; item < votes.items; ++item) {
+    const auto label = static_cast<std::size_t>(found->label[item]);
+    consensus.confidence.push_back(AsProbability(found->posterior[item * votes.classes + label]));
   }
+  consensus.quality.reserve(votes.workers);
+  for (const double quality : found->quality) consensus.quality.push_back(AsProbability(quality));
   consensus.label = std::move(found->label);
   consensus.tied = std::move(found->tied);
-  consensus.quality = std::move(found->quality);
   consensus.rounds = found->rounds;
   return consensus;
 }
