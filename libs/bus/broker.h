@@ -52,8 +52,8 @@ class Subscription {
   /// Commit. kFailedPrecondition: the partition is not this member's.
   virtual Result<void> Seek(const std::string& topic, int partition, StartFrom from) = 0;
 
-  /// Tells the group that a slow handler is alive and keeps its partitions. Does not read, does not
-  /// hand over.
+  /// Tells the group that a slow handler is alive. Reads nothing, but partitions may go to others
+  /// meanwhile: see Assignment().
   virtual void KeepAlive() = 0;
 
   /// What is this member's now; changes inside Poll. Sorted; `offset` is the next one to read, -1
@@ -116,9 +116,8 @@ class Broker {
 };
 
 struct BrokerOptions {
-  std::string driver = "postgres";  // Or "kafka".
-  std::string
-      address;  // A libpq connection string or URI; or bootstrap servers "host:port,host:port".
+  std::string driver = "postgres";   // Or "kafka".
+  std::string address;               // libpq's connection string; or "host:port,host:port".
   std::string source = "tidewheel";  // `ce_source` of what is published: the service's name.
 
   std::chrono::milliseconds publish_timeout{30'000};

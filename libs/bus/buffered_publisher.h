@@ -36,7 +36,8 @@ struct BufferedPublisherOptions {
   std::size_t memory_messages = 10'000;
   std::size_t memory_bytes = 32u << 20;
   std::uint64_t spill_bytes = 1u << 30;
-  std::size_t batch = 500;  // Messages for one Publish.
+  std::size_t batch = 500;                           // Messages for one Publish.
+  std::chrono::milliseconds publish_timeout{5'000};  // For one Publish; bounds the destructor.
   std::chrono::milliseconds spill_after{
       500};  // A Publish that takes longer sends what waits behind it to disk.
   std::chrono::milliseconds first_backoff{100};
