@@ -24,10 +24,10 @@ struct Hash128 {
   friend bool operator==(const Hash128&, const Hash128&) = default;
 };
 
-/// The difference hash: the grey picture is reduced to 9 columns x 16 rows by the box filter, each
-/// value rounded to eight bits; bit (row, column), column 0..7, says that the value at column + 1
-/// is greater than the one at column. Flat regions give 0. All zero for a picture that is not well
-/// formed.
+/// The difference hash: the grey picture is reduced to 9 columns x 16 rows by a triangle filter
+/// that spans two output pixels, first along the rows, then along the columns, each result rounded
+/// to eight bits; bit (row, column), column 0..7, says that the value at column + 1 is greater than
+/// the one at column. Flat regions give 0. All zero for a picture that is not well formed.
 Hash128 DifferenceHash(const Image& image);
 
 /// The number of bits that differ, 0..128.

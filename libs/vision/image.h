@@ -30,8 +30,8 @@ struct Image {
 /// Whether the sizes are positive, the channels 1 or 3, and the pixels as many as they say.
 bool IsWellFormed(const Image& image);
 
-/// One channel: round(0.299 R + 0.587 G + 0.114 B) in eight-bit fixed point (ITU-R BT.601); a grey
-/// picture is returned as it is.
+/// One channel: round(0.299 R + 0.587 G + 0.114 B) in sixteen-bit fixed point (ITU-R BT.601); a
+/// grey picture is returned as it is.
 Image ToGrey(const Image& image);
 
 enum class ImageFormat { kJpeg, kPng, kPgm, kPpm, kWebp };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 #include "tidewheel/vision/box_filter.h"
 
@@ -48,6 +49,7 @@ struct Moments {
 
   double Mean() const { return static_cast<double>(sum) / static_cast<double>(count); }
   double Variance() const {
+    if (count == 0) return 0;
     const double mean = Mean();
     return std::max(0.0, static_cast<double>(squares) / static_cast<double>(count) - mean * mean);
   }
@@ -65,12 +67,13 @@ Moments Of(const Histogram& histogram) {
   return moments;
 }
 
-double LaplacianVariance(const Image& grey) {
-  if (grey.width < 3 || grey.height < 3) return 0;
+template <typename Value>
+Moments Laplacian(const Value* values, int width, int height) {
   Moments moments;
-  const auto stride = static_cast<std::ptrdiff_t>(grey.width);
-  for (int y = 1; y + 1 < grey.height; ++y) {
-    const std::uint8_t* row = grey.pixels.data() + y * stride;
+  if (width < 3 || height < 3) return moments;
+  const auto stride = static_cast<std::ptrdiff_t>(width);
+  for (int y = 1; y + 1 < height; ++y) {
+    const Value* row = values + y * stride;
     std::int32_t row_sum = 0;
     std::int64_t row_squares = 0;
     for (std::ptrdiff_t x = 1; x + 1 < stride; ++x) {
@@ -81,24 +84,51 @@ double LaplacianVariance(const Image& grey) {
     moments.sum += row_sum;
     moments.squares += row_squares;
   }
-  moments.count = std::int64_t{grey.width - 2} * (grey.height - 2);
-  return moments.Variance();
+  moments.count = std::int64_t{width - 2} * (height - 2);
+  return moments;
 }
 
-void MeasureSharpness(const Image& grey, double variance, Measures& measures) {
+int Scaled(int length, int side, int wanted) {
+  return std::max(1, static_cast<int>((std::int64_t{length} * wanted + side / 2) / side));
+}
+
+double Sharpness(const Image& grey) {
   const int side = std::max(grey.width, grey.height);
-  if (side <= kSharpnessSide) {
-    measures.sharpness = LaplacianVariance(grey);
+  if (side <= kSharpnessSide)
+    return Laplacian(grey.pixels.data(), grey.width, grey.height).Variance();
+  const Image small = BoxResize(grey, Scaled(grey.width, side, kSharpnessSide),
+                                Scaled(grey.height, side, kSharpnessSide));
+  return Laplacian(small.pixels.data(), small.width, small.height).Variance();
+}
+
+double RelativeSharpness(const Image& grey) {
+  // Sixteenths of a grey level: whole ones would add a noise of their own.
+  constexpr std::int64_t kParts = 16;
+  const int side = std::min(grey.width, grey.height);
+  int width = grey.width;
+  int height = grey.height;
+  std::vector<std::int32_t> values;
+  if (side <= kRelativeSharpnessSide) {
+    values.assign(grey.pixels.begin(), grey.pixels.end());
+    for (std::int32_t& value : values) value *= kParts;
   } else {
-    const auto scaled = [&](int length) {
-      return std::max(1,
-                      static_cast<int>((std::int64_t{length} * kSharpnessSide + side / 2) / side));
-    };
-    const Image small = BoxResize(grey, scaled(grey.width), scaled(grey.height));
-    measures.sharpness = LaplacianVariance(small);
-    variance = Of(Count(small)).Variance();
+    width = Scaled(width, side, kRelativeSharpnessSide);
+    height = Scaled(height, side, kRelativeSharpnessSide);
+    const auto area = static_cast<std::uint64_t>(grey.pixels.size());
+    for (const std::uint64_t sum : BoxSums(grey, width, height)) {
+      values.push_back(static_cast<std::int32_t>((sum * kParts + area / 2) / area));
+    }
   }
-  measures.relative_sharpness = variance > 0 ? measures.sharpness / variance : 0;
+  Moments luminance;
+  for (const std::int32_t value : values) {
+    luminance.sum += value;
+    luminance.squares += std::int64_t{value} * value;
+  }
+  luminance.count = static_cast<std::int64_t>(values.size());
+  const double variance = luminance.Variance();
+  const double detail =
+      Laplacian(values.data(), width, height).Variance() - kSharpnessFloor * kParts * kParts;
+  return variance > 0 ? std::max(0.0, detail) / variance : 0;
 }
 
 void MeasureColour(const Image& image, Measures& measures) {
@@ -157,13 +187,13 @@ Measures Measure(const Image& image) {
   for (std::size_t value = 0; value <= kDarkest; ++value) dark += histogram[value];
   for (std::size_t value = kBrightest; value < histogram.size(); ++value)
     bright += histogram[value];
-  const double variance = moments.Variance();
   measures.luminance_mean = moments.Mean() / 255;
-  measures.luminance_std = std::sqrt(variance) / 255;
+  measures.luminance_std = std::sqrt(moments.Variance()) / 255;
   measures.dark_share = static_cast<double>(dark) / static_cast<double>(count);
   measures.bright_share = static_cast<double>(bright) / static_cast<double>(count);
   measures.contrast = (Percentile(histogram, count, 95) - Percentile(histogram, count, 5)) / 255.0;
-  MeasureSharpness(grey, variance, measures);
+  measures.sharpness = Sharpness(grey);
+  measures.relative_sharpness = RelativeSharpness(grey);
   if (image.channels == 3) MeasureColour(image, measures);
   return measures;
 }
