@@ -15,7 +15,8 @@ constexpr std::size_t kMaxGroupBytes = 256;
 constexpr std::size_t kMaxMetadata = 64;
 constexpr std::size_t kMaxKeyBytes = 64;
 constexpr std::size_t kMaxValueBytes = 1'024;
-// Somebody else may store the same bytes between look-up and insert, but then the next look-up finds them.
+// Somebody else may store the same bytes between look-up and insert, but then the next look-up
+// finds them.
 constexpr int kMaxRounds = 5;
 
 Result<void> CheckText(const std::string& where, const std::string& text, std::size_t limit) {
@@ -35,10 +36,9 @@ Result<void> CheckSample(const NewSample& sample, std::size_t place) {
     return Error{ErrorCode::kInvalidArgument, where + " has no payload"};
   }
   if (sample.name.empty()) return Error{ErrorCode::kInvalidArgument, where + " has no name"};
-  for (const auto& [field, text, limit] :
-       {std::tuple{"name", &sample.name, kMaxNameBytes},
-        std::tuple{"source", &sample.source, kMaxSourceBytes},
-        std::tuple{"group", &sample.group, kMaxGroupBytes}}) {
+  for (const auto& [field, text, limit] : {std::tuple{"name", &sample.name, kMaxNameBytes},
+                                           std::tuple{"source", &sample.source, kMaxSourceBytes},
+                                           std::tuple{"group", &sample.group, kMaxGroupBytes}}) {
     if (const auto good = CheckText(where + ": " + field, *text, limit); !good) return good;
   }
   if (sample.metadata.size() > kMaxMetadata) {
@@ -47,7 +47,8 @@ Result<void> CheckSample(const NewSample& sample, std::size_t place) {
                      " pairs, the limit is " + std::to_string(kMaxMetadata)};
   }
   for (const auto& [key, value] : sample.metadata) {
-    if (const auto good = CheckText(where + ": metadata key", key, kMaxKeyBytes); !good) return good;
+    if (const auto good = CheckText(where + ": metadata key", key, kMaxKeyBytes); !good)
+      return good;
     if (const auto good = CheckText(where + ": metadata " + key, value, kMaxValueBytes); !good) {
       return good;
     }
@@ -76,8 +77,8 @@ Result<void> CheckBatch(std::span<const NewSample> samples) {
 }
 
 std::string NearMessage(const NearSample& near, int limit) {
-  return "differs in " + std::to_string(near.distance) + " of 128 bits from sample " + near.sample_id +
-         ", " + std::to_string(limit) + " or fewer are taken for the same picture";
+  return "differs in " + std::to_string(near.distance) + " of 128 bits from sample " +
+         near.sample_id + ", " + std::to_string(limit) + " or fewer are taken for the same picture";
 }
 
 }  // namespace
@@ -90,8 +91,8 @@ struct BatchIngestor::Candidate {
   const NewSample* pushed = nullptr;
   std::optional<Examination> examination;  // Absent: not needed yet.
   Verdict verdict;
-  bool settled = false;     // Nothing to store.
-  std::string id;           // Of the row to make.
+  bool settled = false;  // Nothing to store.
+  std::string id;        // Of the row to make.
   std::string group;
   std::string payload_ref;  // Once its bytes are durable.
 
@@ -118,8 +119,9 @@ struct BatchIngestor::Candidate {
   }
 
   QuarantinedSample ToQuarantine(const std::string& task, Timestamp now) const {
-    return {NewUuid(),      task,          verdict.sha256,  payload_ref,
-            pushed->name,   pushed->source, verdict.reasons, pushed->payload.size(), now};
+    return {NewUuid(),    task,           verdict.sha256,  payload_ref,
+            pushed->name, pushed->source, verdict.reasons, pushed->payload.size(),
+            now};
   }
 };
 
@@ -235,8 +237,8 @@ Result<void> BatchIngestor::Decide(const TaskRules& rules, std::vector<Candidate
 Result<std::optional<NearSample>> BatchIngestor::FindNear(
     const TaskRules& rules, const Candidate& candidate,
     std::span<const Candidate* const> accepted) {
-  const int radius = std::max(rules.near_duplicate_quarantine_distance,
-                              rules.near_duplicate_group_distance);
+  const int radius =
+      std::max(rules.near_duplicate_quarantine_distance, rules.near_duplicate_group_distance);
   if (radius < 0) return std::optional<NearSample>();
   auto near = near_duplicates_.Nearest(rules.name, candidate.examination->hash, radius);
   if (!near) return near.error();
@@ -251,7 +253,7 @@ Result<std::optional<NearSample>> BatchIngestor::FindNear(
 Result<bool> BatchIngestor::Store(const TaskRules& rules, std::vector<Candidate>& candidates) {
   std::vector<Candidate*> storing;
   std::vector<Candidate*> without_bytes;
-  std::vector<std::string_view> payloads;
+  std::vector<HashedPayload> payloads;
   for (auto& candidate : candidates) {
     if (candidate.settled) continue;
     storing.push_back(&candidate);
@@ -259,7 +261,7 @@ Result<bool> BatchIngestor::Store(const TaskRules& rules, std::vector<Candidate>
     const bool needs_bytes = candidate.examination && candidate.payload_ref.empty();
     if (!needs_bytes) continue;
     without_bytes.push_back(&candidate);
-    payloads.push_back(candidate.pushed->payload);
+    payloads.push_back({candidate.pushed->payload, candidate.verdict.sha256});
   }
   if (storing.empty()) return true;
   // The bytes first: a row never points at nothing. Bytes without a row are harmless.

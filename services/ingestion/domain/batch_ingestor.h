@@ -21,8 +21,8 @@ struct IngestorCounters {
   std::map<ReasonCode, Counter*> reasons;
 };
 
-/// Takes batches of samples: examines, recognises duplicates, stores what is good once and sets the rest aside with its
-/// reasons. Thread-safe.
+/// Takes batches of samples: examines, recognises duplicates, stores what is good once and sets the
+/// rest aside with its reasons. Thread-safe.
 class BatchIngestor {
  public:
   static constexpr std::size_t kMaxSamples = 1'000;
@@ -39,8 +39,9 @@ class BatchIngestor {
         clock_(clock),
         counters_(std::move(counters)) {}
 
-  /// One verdict a sample, in order; everything is durable on return. A repeat gets the same answer and changes nothing.
-  /// kNotFound: no such task. kInvalidArgument names the sample, its field and the limit.
+  /// One verdict a sample, in order; everything is durable on return. A repeat gets the same answer
+  /// and changes nothing. kNotFound: no such task. kInvalidArgument names the sample, its field and
+  /// the limit.
   Result<std::vector<Verdict>> Ingest(const std::string& task, std::span<const NewSample> samples);
 
  private:

@@ -26,13 +26,14 @@ struct NearSample {
   int distance = 0;  // Bits.
 };
 
-/// Finds look-alikes among a task's samples, those of other copies of the service too, a little later. Thread-safe.
+/// Finds look-alikes among a task's samples, those of other copies of the service too, a little
+/// later. Thread-safe.
 class NearDuplicates {
  public:
   virtual ~NearDuplicates() = default;
   /// The nearest within `radius` bits.
-  virtual Result<std::optional<NearSample>> Nearest(const std::string& task, const PictureHash& hash,
-                                                    int radius) = 0;
+  virtual Result<std::optional<NearSample>> Nearest(const std::string& task,
+                                                    const PictureHash& hash, int radius) = 0;
   /// Stored just now.
   virtual void Add(const std::string& task, const PictureHash& hash, const std::string& sample_id,
                    const std::string& group) = 0;

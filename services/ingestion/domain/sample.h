@@ -33,9 +33,9 @@ enum class ReasonCode {
 std::string_view Name(ReasonCode code);
 std::optional<ReasonCode> ReasonCodeFrom(std::string_view name);
 inline constexpr std::array kReasonCodes = {
-    ReasonCode::kUndecodable, ReasonCode::kTooSmall, ReasonCode::kTooLarge, ReasonCode::kUnderexposed,
-    ReasonCode::kOverexposed, ReasonCode::kBlurred,  ReasonCode::kExactDuplicate,
-    ReasonCode::kNearDuplicate};
+    ReasonCode::kUndecodable,    ReasonCode::kTooSmall,     ReasonCode::kTooLarge,
+    ReasonCode::kUnderexposed,   ReasonCode::kOverexposed,  ReasonCode::kBlurred,
+    ReasonCode::kExactDuplicate, ReasonCode::kNearDuplicate};
 
 /// Why a sample was set aside.
 struct Reason {
@@ -110,7 +110,8 @@ enum class Disposition { kAccepted, kUnchanged, kQuarantined };
 /// What became of a pushed sample.
 struct Verdict {
   Disposition disposition = Disposition::kAccepted;
-  std::string sample_id;  // Of the stored one; empty for quarantined ones that are no exact duplicates.
+  std::string
+      sample_id;  // Of the stored one; empty for quarantined ones that are no exact duplicates.
   Digest sha256;
   std::vector<Reason> reasons;
   std::optional<Split> split;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidewheel/base/result.h"
@@ -38,8 +39,9 @@ struct KnownSample {
 
 /// What is known of pushed names, each in the order asked.
 struct KnownPushes {
-  std::vector<std::optional<KnownSample>> samples;                 // The task's sample with these bytes.
-  std::vector<std::optional<std::vector<Reason>>> quarantined;  // Set aside under this very name before.
+  std::vector<std::optional<KnownSample>> samples;  // The task's sample with these bytes.
+  std::vector<std::optional<std::vector<Reason>>>
+      quarantined;  // Set aside under this very name before.
 };
 
 /// What to store of one batch, together or not at all.
@@ -69,20 +71,28 @@ class SampleStore {
  public:
   virtual ~SampleStore() = default;
 
-  virtual Result<KnownPushes> FindKnown(const std::string& task, std::span<const PushedName> names) = 0;
+  virtual Result<KnownPushes> FindKnown(const std::string& task,
+                                        std::span<const PushedName> names) = 0;
 
-  /// Rows and events in one transaction. False: somebody else stored the same bytes meanwhile, and nothing of this batch
-  /// is stored.
+  /// Rows and events in one transaction. False: somebody else stored the same bytes meanwhile, and
+  /// nothing of this batch is stored.
   virtual Result<bool> Save(const BatchToStore& batch) = 0;
 
   virtual Result<std::optional<Sample>> Find(const std::string& id) = 0;
   virtual Result<Page<Sample>> List(const SampleFilter& filter, const PageRequest& page) = 0;
   /// With its event; nothing changes when it is deactivated already. kNotFound.
-  virtual Result<Sample> Deactivate(const std::string& id, const std::string& reason, Timestamp now) = 0;
+  virtual Result<Sample> Deactivate(const std::string& id, const std::string& reason,
+                                    Timestamp now) = 0;
   virtual Result<Page<QuarantinedSample>> ListQuarantine(const std::string& task,
                                                          std::optional<ReasonCode> reason,
                                                          const PageRequest& page) = 0;
   virtual Result<SampleCounts> Count(const std::string& task) = 0;
+};
+
+/// A payload and the SHA-256 of its bytes.
+struct HashedPayload {
+  std::string_view bytes;
+  Digest sha256;
 };
 
 /// Where payloads are kept. Thread-safe.
@@ -90,7 +100,7 @@ class PayloadStore {
  public:
   virtual ~PayloadStore() = default;
   /// One reference a payload; all are durable on return. kResourceExhausted: the disk is full.
-  virtual Result<std::vector<std::string>> PutMany(std::span<const std::string_view> payloads) = 0;
+  virtual Result<std::vector<std::string>> PutMany(std::span<const HashedPayload> payloads) = 0;
   virtual Result<std::string> Get(const std::string& ref) const = 0;
 };
 

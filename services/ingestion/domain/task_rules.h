@@ -9,7 +9,8 @@
 
 namespace tidewheel::ingestion {
 
-/// Which payloads are set aside; a limit of 0 switches its rule off. Units as in the task's declaration.
+/// Which payloads are set aside; a limit of 0 switches its rule off. Units as in the task's
+/// declaration.
 struct QualityRules {
   std::uint64_t max_payload_bytes = 0;
   std::uint64_t max_pixels = 0;
@@ -47,8 +48,9 @@ class TaskSource {
   virtual Result<std::shared_ptr<const TaskRules>> Find(const std::string& task) = 0;
 };
 
-/// The split of a sample, for good: by a hash of its group, so that a group never parts; a split that came with the
-/// metadata wins, and what came as "training" is divided into training and validation by the hash.
+/// The split of a sample, for good: by a hash of its group, so that a group never parts; a split
+/// that came with the metadata wins, and what came as "training" is divided into training and
+/// validation by the hash.
 Split AssignSplit(const SplitPolicy& policy, const std::string& group,
                   const std::map<std::string, std::string>& metadata);
 
