@@ -11,7 +11,7 @@ namespace tidewheel::model_registry {
 /// A state change that is about to happen, as the audit log will tell it.
 struct AuditDraft {
   std::string actor;
-  std::string action;   // "task.applied", "model.registered", "model.promoted", "model.rolled_back".
+  std::string action;  // "task.applied", "model.registered", "model.promoted", "model.rolled_back".
   std::string subject;  // "task/traffic-lights", "model/<id>".
   std::map<std::string, std::string> details;
 };
@@ -31,8 +31,8 @@ struct AuditEntry {
 /// {"a":"1","b":"2"}: keys in order, strings alone, escaped the one way.
 std::string CanonicalJson(const std::map<std::string, std::string>& values);
 
-/// The bytes an entry's hash is taken over: every field but the hash, each with its length before it, so that no two
-/// different entries give the same bytes.
+/// The bytes an entry's hash is taken over: every field but the hash, each with its length before
+/// it, so that no two different entries give the same bytes.
 std::string HashedBytes(const AuditEntry& entry);
 
 /// The hash before the first entry.

@@ -15,7 +15,8 @@ struct ChainReport {
   std::string problem;
 };
 
-/// What can be asked of the audit log. Entries are written by the stores, with what they tell of. Thread-safe.
+/// What can be asked of the audit log. Entries are written by the stores, with what they tell of.
+/// Thread-safe.
 class AuditLog {
  public:
   virtual ~AuditLog() = default;

@@ -44,7 +44,8 @@ class FakeTaskStore final : public TaskStore {
 /// Models in memory, for tests. Not thread-safe.
 class FakeModelStore final : public ModelStore {
  public:
-  Result<StoredModelVersion> Register(const ModelVersion& version, const AuditDraft& audit) override {
+  Result<StoredModelVersion> Register(const ModelVersion& version,
+                                      const AuditDraft& audit) override {
     for (const auto& known : versions) {
       const bool same = version.manifest.run_id.empty()
                             ? known.package_digest == version.package_digest
@@ -74,7 +75,8 @@ class FakeModelStore final : public ModelStore {
     }
     return std::optional<ModelVersion>();
   }
-  Result<Page<ModelVersion>> List(const std::string& /*task*/, const PageRequest& /*page*/) override {
+  Result<Page<ModelVersion>> List(const std::string& /*task*/,
+                                  const PageRequest& /*page*/) override {
     return Page<ModelVersion>{versions, ""};
   }
   Result<ChangedDeployment> Promote(const ModelVersion& version, const AuditDraft& audit) override {

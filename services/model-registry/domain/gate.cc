@@ -41,8 +41,8 @@ std::vector<GateCriterion> EvaluateGate(const TaskSpec& task,
     criteria.push_back(AtLeast("min_primary_metric", "test " + primary, found->second,
                                task.gate.min_primary_metric));
   } else {
-    criteria.push_back({"min_primary_metric", GateVerdict::kNotEvaluated,
-                        "the package has no test " + primary});
+    criteria.push_back(
+        {"min_primary_metric", GateVerdict::kNotEvaluated, "the package has no test " + primary});
   }
 
   double lowest = 1;

@@ -19,9 +19,10 @@ struct GateCriterion {
 /// "balanced_accuracy" and so on, as evaluations name it.
 std::string MetricName(PrimaryMetric metric);
 
-/// Holds a model's metrics on the test split against the bar its task agreed on. Each criterion answers with a reason;
-/// a metric that is missing is not evaluated, never passed.
-std::vector<GateCriterion> EvaluateGate(const TaskSpec& task, const std::map<std::string, double>& metrics);
+/// Holds a model's metrics on the test split against the bar its task agreed on. Each criterion
+/// answers with a reason; a metric that is missing is not evaluated, never passed.
+std::vector<GateCriterion> EvaluateGate(const TaskSpec& task,
+                                        const std::map<std::string, double>& metrics);
 
 /// Every criterion passed.
 bool Passed(const std::vector<GateCriterion>& criteria);

@@ -53,7 +53,8 @@ TEST(AuditTest, DifferentEntriesGiveDifferentBytes) {
 }
 
 TEST(AuditTest, JsonIsCanonical) {
-  EXPECT_EQ(CanonicalJson({{"b", "2\n"}, {"a", "\"1\""}}), "{\"a\":\"\\\"1\\\"\",\"b\":\"2\\u000a\"}");
+  EXPECT_EQ(CanonicalJson({{"b", "2\n"}, {"a", "\"1\""}}),
+            "{\"a\":\"\\\"1\\\"\",\"b\":\"2\\u000a\"}");
 }
 
 }  // namespace

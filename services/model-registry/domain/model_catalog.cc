@@ -13,7 +13,8 @@ constexpr std::uint64_t kMaxFileBytes = 4ULL << 30;
 
 bool IsFileName(const std::string& name) {
   return !name.empty() && name.size() <= 128 && name.front() != '.' &&
-         name.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+         name.find_first_not_of(
+             "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
              std::string::npos;
 }
 
@@ -110,8 +111,8 @@ Result<Promotion> ModelCatalog::Promote(const std::string& id, const std::string
   const bool passed = Passed(promotion.criteria);
   if (!passed && override_reason.empty()) {
     return Error{ErrorCode::kFailedPrecondition,
-                 "model version " + id + " does not pass the gate of task " + version.manifest.task +
-                     ": " + DescribeFailures(promotion.criteria) +
+                 "model version " + id + " does not pass the gate of task " +
+                     version.manifest.task + ": " + DescribeFailures(promotion.criteria) +
                      "; promote it with an override reason if it must serve"};
   }
 
@@ -131,8 +132,8 @@ Result<Promotion> ModelCatalog::Promote(const std::string& id, const std::string
 
 Result<Deployment> ModelCatalog::RollBack(const std::string& task, const std::string& expected,
                                           const std::string& actor, const std::string& reason) {
-  return models_.RollBack(task, expected,
-                          AuditDraft{actor, "model.rolled_back", "task/" + task, {{"reason", reason}}});
+  return models_.RollBack(
+      task, expected, AuditDraft{actor, "model.rolled_back", "task/" + task, {{"reason", reason}}});
 }
 
 }  // namespace tidewheel::model_registry

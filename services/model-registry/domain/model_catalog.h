@@ -30,8 +30,8 @@ class ModelCatalog {
  public:
   using HashBytes = Digest (*)(std::string_view);
 
-  ModelCatalog(ModelStore& models, TaskStore& tasks, const PackageReader& packages, const Clock& clock,
-               HashBytes hash)
+  ModelCatalog(ModelStore& models, TaskStore& tasks, const PackageReader& packages,
+               const Clock& clock, HashBytes hash)
       : models_(models), tasks_(tasks), packages_(packages), clock_(clock), hash_(hash) {}
 
   /// kNotFound: no such task. kInvalidArgument: the package is not one of this task or run.

@@ -37,10 +37,8 @@ class ModelCatalogTest : public testing::Test {
     packages_.manifest.task = spec.name;
     packages_.manifest.run_id = "run-1";
     packages_.manifest.classes = spec.classes;
-    packages_.manifest.metrics = {{"balanced_accuracy", 0.95},
-                                  {"recall.red", 1},
-                                  {"recall.yellow", 1},
-                                  {"recall.green", 1}};
+    packages_.manifest.metrics = {
+        {"balanced_accuracy", 0.95}, {"recall.red", 1}, {"recall.yellow", 1}, {"recall.green", 1}};
   }
 
   static Registration Good() {

@@ -27,32 +27,41 @@ struct DeploymentPage {
   std::uint64_t revision = 0;  // Of all deployments together.
 };
 
-/// What the domain needs of model storage. Each write is one transaction with its audit entry and its event. Thread-safe.
+/// What the domain needs of model storage. Each write is one transaction with its audit entry and
+/// its event. Thread-safe.
 class ModelStore {
  public:
   virtual ~ModelStore() = default;
 
-  /// Gives the version its number. A version with the same run, or without a run the same package, is returned instead.
-  virtual Result<StoredModelVersion> Register(const ModelVersion& version, const AuditDraft& audit) = 0;
+  /// Gives the version its number. A version with the same run, or without a run the same package,
+  /// is returned instead.
+  virtual Result<StoredModelVersion> Register(const ModelVersion& version,
+                                              const AuditDraft& audit) = 0;
   virtual Result<std::optional<ModelVersion>> Find(const std::string& id) = 0;
-  virtual Result<std::optional<ModelVersion>> FindByNumber(const std::string& task, std::uint32_t version) = 0;
+  virtual Result<std::optional<ModelVersion>> FindByNumber(const std::string& task,
+                                                           std::uint32_t version) = 0;
   virtual Result<std::optional<ModelVersion>> FindByRun(const std::string& run_id) = 0;
   /// Newest first; an empty task means all.
   virtual Result<Page<ModelVersion>> List(const std::string& task, const PageRequest& page) = 0;
 
-  /// Makes it the one that serves its task and retires the one before; two promotions of a task wait for each other.
-  virtual Result<ChangedDeployment> Promote(const ModelVersion& version, const AuditDraft& audit) = 0;
-  /// kNotFound: nothing serves. kFailedPrecondition: nothing to go back to. kAborted: another than `expected` serves.
+  /// Makes it the one that serves its task and retires the one before; two promotions of a task
+  /// wait for each other.
+  virtual Result<ChangedDeployment> Promote(const ModelVersion& version,
+                                            const AuditDraft& audit) = 0;
+  /// kNotFound: nothing serves. kFailedPrecondition: nothing to go back to. kAborted: another than
+  /// `expected` serves.
   virtual Result<Deployment> RollBack(const std::string& task, const std::string& expected,
                                       const AuditDraft& audit) = 0;
-  virtual Result<DeploymentPage> ListDeployments(const std::string& task, const PageRequest& page) = 0;
+  virtual Result<DeploymentPage> ListDeployments(const std::string& task,
+                                                 const PageRequest& page) = 0;
 };
 
 /// Reads what a package says of itself from the payload store.
 class PackageReader {
  public:
   virtual ~PackageReader() = default;
-  /// kInvalidArgument: a file is missing or cannot be read. kNotFound, kDataLoss: of the payload store.
+  /// kInvalidArgument: a file is missing or cannot be read. kNotFound, kDataLoss: of the payload
+  /// store.
   virtual Result<PackageManifest> Read(const std::vector<PackageFile>& files) const = 0;
 };
 

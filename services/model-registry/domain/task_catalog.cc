@@ -5,20 +5,23 @@
 namespace tidewheel::model_registry {
 namespace {
 
-/// Labels and models count classes by place, and samples keep their split: what hangs on them may only grow.
+/// Labels and models count classes by place, and samples keep their split: what hangs on them may
+/// only grow.
 Result<void> CheckMayFollow(const TaskSpec& next, const TaskSpec& current) {
-  const bool extends = next.classes.size() >= current.classes.size() &&
-                       std::equal(current.classes.begin(), current.classes.end(), next.classes.begin());
+  const bool extends =
+      next.classes.size() >= current.classes.size() &&
+      std::equal(current.classes.begin(), current.classes.end(), next.classes.begin());
   if (!extends) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 "task " + next.name +
-                     ": classes may be added at the end, not removed, renamed or moved, because labels and "
-                     "models count on their order"};
+    return Error{
+        ErrorCode::kFailedPrecondition,
+        "task " + next.name +
+            ": classes may be added at the end, not removed, renamed or moved, because labels and "
+            "models count on their order"};
   }
   if (next.splits != current.splits) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 "task " + next.name +
-                     ": splits cannot change, because samples got theirs when they arrived; make a new task"};
+    return Error{ErrorCode::kFailedPrecondition, "task " + next.name +
+                                                     ": splits cannot change, because samples got "
+                                                     "theirs when they arrived; make a new task"};
   }
   return {};
 }

@@ -26,7 +26,8 @@ class TaskCatalog {
  public:
   TaskCatalog(TaskStore& store, const Clock& clock) : store_(store), clock_(clock) {}
 
-  /// kInvalidArgument: the spec breaks a rule. kFailedPrecondition: it takes back what data already hangs on.
+  /// kInvalidArgument: the spec breaks a rule. kFailedPrecondition: it takes back what data already
+  /// hangs on.
   Result<AppliedTask> Apply(const Declaration& declaration, const std::string& actor, bool dry_run);
   /// Version 0 is the newest. kNotFound.
   Result<Task> Find(const std::string& name, std::uint32_t version);

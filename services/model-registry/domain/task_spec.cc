@@ -40,14 +40,14 @@ void CheckClasses(const TaskSpec& spec, Problems& problems) {
 void CheckPreprocessing(const Preprocessing& spec, Problems& problems) {
   for (const auto& [side, key] : {std::pair{spec.width, "preprocessing.width"},
                                   std::pair{spec.height, "preprocessing.height"}}) {
-    problems.Require(side >= 1 && side <= kMaxModelSide, key,
-                     "is 1 to " + std::to_string(kMaxModelSide) + " pixels, not " +
-                         std::to_string(side));
+    problems.Require(
+        side >= 1 && side <= kMaxModelSide, key,
+        "is 1 to " + std::to_string(kMaxModelSide) + " pixels, not " + std::to_string(side));
   }
   problems.Require(spec.channels == 1 || spec.channels == 3, "preprocessing.channels",
                    "is 1 (grey) or 3 (colour), not " + std::to_string(spec.channels));
-  for (const auto& [values, key] : {std::pair{&spec.mean, "preprocessing.mean"},
-                                    std::pair{&spec.std, "preprocessing.std"}}) {
+  for (const auto& [values, key] :
+       {std::pair{&spec.mean, "preprocessing.mean"}, std::pair{&spec.std, "preprocessing.std"}}) {
     problems.Require(values->size() == spec.channels, key,
                      "needs one number per channel (" + std::to_string(spec.channels) + "), has " +
                          std::to_string(values->size()));
@@ -65,19 +65,19 @@ void CheckQuality(const QualityRules& rules, Problems& problems) {
                    "quality.max_payload_bytes", "is 1 to 33554432 bytes (32 MiB)");
   problems.Require(rules.max_pixels >= 1 && rules.max_pixels <= 200'000'000, "quality.max_pixels",
                    "is 1 to 200000000");
-  problems.Require(rules.min_side <= rules.max_side, "quality.min_side",
+  problems.Require(rules.max_side <= 65'535, "quality.max_side", "is 0 (off) to 65535 pixels");
+  problems.Require(rules.max_side == 0 || rules.min_side <= rules.max_side, "quality.min_side",
                    "is at most quality.max_side");
-  problems.Require(rules.max_side >= 1 && rules.max_side <= 65'535, "quality.max_side",
-                   "is 1 to 65535 pixels");
   for (const auto& [value, key] :
        {std::pair{rules.min_mean_luminance, "quality.min_mean_luminance"},
-        std::pair{rules.max_mean_luminance, "quality.max_mean_luminance"}}) {
-    problems.Require(std::isfinite(value) && value >= 0 && value <= 255, key, "is 0 to 255");
+        std::pair{rules.max_mean_luminance, "quality.max_mean_luminance"},
+        std::pair{rules.max_dark_share, "quality.max_dark_share"},
+        std::pair{rules.max_bright_share, "quality.max_bright_share"}}) {
+    problems.Require(IsShare(value), key, "is 0 (off) to 1");
   }
-  problems.Require(IsShare(rules.max_dark_share), "quality.max_dark_share", "is 0 to 1");
-  problems.Require(IsShare(rules.max_bright_share), "quality.max_bright_share", "is 0 to 1");
-  problems.Require(std::isfinite(rules.min_sharpness) && rules.min_sharpness >= 0,
-                   "quality.min_sharpness", "is 0 or more");
+  problems.Require(
+      std::isfinite(rules.min_sharpness) && rules.min_sharpness >= 0 && rules.min_sharpness <= 20,
+      "quality.min_sharpness", "is 0 (off) to 20");
   for (const auto& [bits, key] :
        {std::pair{rules.near_duplicate_quarantine_distance,
                   "quality.near_duplicate_quarantine_distance"},
@@ -112,8 +112,8 @@ std::vector<SpecProblem> Validate(const TaskSpec& spec) {
                    "splits.validation_share", "leaves nothing for training");
   problems.Require(spec.splits.metadata_key.size() <= 64, "splits.metadata_key",
                    "is at most 64 bytes");
-  problems.Require(spec.labels.min_votes >= 1 && spec.labels.min_votes <= 1'000,
-                   "labels.min_votes", "is 1 to 1000");
+  problems.Require(spec.labels.min_votes >= 1 && spec.labels.min_votes <= 1'000, "labels.min_votes",
+                   "is 1 to 1000");
   problems.Require(IsShare(spec.labels.min_confidence), "labels.min_confidence", "is 0 to 1");
   problems.Require(IsShare(spec.gate.min_primary_metric), "gate.min_primary_metric", "is 0 to 1");
   problems.Require(IsShare(spec.gate.min_class_recall), "gate.min_class_recall", "is 0 to 1");

@@ -15,8 +15,8 @@ enum class PrimaryMetric { kAccuracy, kBalancedAccuracy, kMacroF1 };
 
 /// What is done to a decoded picture before a model sees it.
 struct Preprocessing {
-  std::uint32_t width = 32;   // Pixels.
-  std::uint32_t height = 32;  // Pixels.
+  std::uint32_t width = 32;    // Pixels.
+  std::uint32_t height = 32;   // Pixels.
   std::uint32_t channels = 3;  // 1 or 3.
   ResizeMode resize = ResizeMode::kStretch;
   std::vector<double> mean;  // One per channel, on the scale of 0 to 1.
@@ -25,17 +25,18 @@ struct Preprocessing {
   friend bool operator==(const Preprocessing&, const Preprocessing&) = default;
 };
 
-/// Which samples are set aside on arrival; a limit of 0 switches its rule off.
+/// Which samples are set aside on arrival. The measures and the defaults are those of libs/vision.
+/// A limit of 0 switches its rule off, but for the first two, which bound what a sample may cost.
 struct QualityRules {
   std::uint64_t max_payload_bytes = 16ULL << 20;
   std::uint64_t max_pixels = 40'000'000;
-  std::uint32_t min_side = 8;
-  std::uint32_t max_side = 16'384;
-  double min_mean_luminance = 6;     // 0 to 255.
-  double max_mean_luminance = 249;   // 0 to 255.
-  double max_dark_share = 0.995;     // Of pixels.
-  double max_bright_share = 0.98;    // Of pixels.
-  double min_sharpness = 8;          // Variance of the Laplacian.
+  std::uint32_t min_side = 8;         // Pixels, of the shorter side.
+  std::uint32_t max_side = 16'384;    // Pixels, of the longer side.
+  double min_mean_luminance = 0.02;   // 0 (black) to 1 (white).
+  double max_mean_luminance = 0.975;  // 0 (black) to 1 (white).
+  double max_dark_share = 0.995;      // Of pixels with a luminance of at most 16 of 255.
+  double max_bright_share = 0.98;     // Of pixels with a luminance of at least 239 of 255.
+  double min_sharpness = 0.06;  // Variance of the Laplacian over that of the luminance, 0 to 20.
   std::int32_t near_duplicate_quarantine_distance = 0;  // Bits of 128; -1 is off.
   std::int32_t near_duplicate_group_distance = 6;       // Bits of 128; -1 is off.
 

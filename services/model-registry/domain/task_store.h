@@ -22,7 +22,8 @@ class TaskStore {
   virtual Result<void> Append(const Task& task, const AuditDraft& audit) = 0;
   /// The newest version, or none.
   virtual Result<std::optional<Task>> FindNewest(const std::string& name) = 0;
-  virtual Result<std::optional<Task>> FindVersion(const std::string& name, std::uint32_t version) = 0;
+  virtual Result<std::optional<Task>> FindVersion(const std::string& name,
+                                                  std::uint32_t version) = 0;
   /// The newest version of each, by name.
   virtual Result<Page<Task>> List(const PageRequest& page) = 0;
 };
