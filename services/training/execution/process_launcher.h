@@ -1,0 +1,49 @@
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "tidewheel/training/domain/run_executor.h"
+
+namespace tidewheel::training {
+
+/// What a worker process gets.
+struct ProcessOptions {
+  std::filesystem::path program;      // tidewheel-train-worker.
+  std::filesystem::path work_folder;  // One folder a run below it.
+  std::string payloads_root;
+  std::uint32_t threads = 1;
+  std::chrono::milliseconds stop_grace{10'000};  // From SIGTERM to SIGKILL.
+};
+
+/// The preprocessing of a task's packages, by key, for the job of a worker.
+class PreprocessingSource {
+ public:
+  virtual ~PreprocessingSource() = default;
+  virtual Result<std::map<std::string, std::string>> Find(const std::string& task) = 0;
+};
+
+/// Runs tidewheel-train-worker: the job goes in as files, reports come back on a pipe, results as files. The process gets
+/// SIGKILL when this one dies, and no rights to the database.
+class ProcessLauncher final : public WorkerLauncher {
+ public:
+  ProcessLauncher(RunStore& store, PreprocessingSource& preprocessing, ProcessOptions options)
+      : store_(store), preprocessing_(preprocessing), options_(std::move(options)) {}
+
+  Result<WorkerEnd> Launch(const Run& run,
+                           const std::function<bool(const Progress&)>& on_progress) override;
+  void Remove(const std::string& run_id) override;
+
+ private:
+  std::filesystem::path FolderOf(const std::string& run_id) const;
+  /// Writes job.pb and items.pb into a new folder.
+  Result<void> Prepare(const Run& run, const std::filesystem::path& folder);
+
+  RunStore& store_;
+  PreprocessingSource& preprocessing_;
+  const ProcessOptions options_;
+};
+
+}  // namespace tidewheel::training

@@ -1,0 +1,111 @@
+#include "tidewheel/training/worker/prepared_data.h"
+
+#include <google/protobuf/io/zero_copy_stream_impl.h>
+#include <google/protobuf/util/delimited_message_util.h>
+
+#include <fstream>
+#include <optional>
+
+#include "tidewheel/blob/store.h"
+#include "tidewheel/vision/decode.h"
+
+namespace tidewheel::training {
+namespace {
+
+/// One split while it is written.
+struct OpenSplit {
+  std::string_view name;
+  std::filesystem::path path;
+  std::optional<ml::DatasetFileWriter> writer;
+  std::vector<std::uint64_t> ordinals;
+};
+
+Result<OpenSplit> Open(std::string_view name, const std::filesystem::path& folder,
+                       const ml::ImageShape& shape) {
+  OpenSplit split;
+  split.name = name;
+  split.path = folder / (std::string(name) + ".dataset");
+  auto writer = ml::DatasetFileWriter::Create(split.path, shape, ml::ElementType::kFloat32);
+  if (!writer) return writer.error();
+  split.writer = *std::move(writer);
+  return split;
+}
+
+Result<PreparedSplit> Finish(OpenSplit split) {
+  if (split.ordinals.empty()) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 "the dataset version has no " + std::string(split.name) + " samples"};
+  }
+  if (const auto finished = split.writer->Finish(); !finished) return finished.error();
+  auto file = ml::DatasetFile::Open(split.path);
+  if (!file) return file.error();
+  return PreparedSplit{*std::move(file), std::move(split.ordinals)};
+}
+
+/// The item's picture as the model sees it.
+Result<void> PreprocessItem(const blob::Store& payloads, const v1::WorkerItem& item,
+                            const vision::PreprocessSpec& spec, std::span<float> row) {
+  const auto ref = blob::Ref::Parse(item.payload_ref());
+  if (!ref) return ref.error();
+  const auto payload = payloads.Get(*ref);
+  if (!payload) return payload.error();
+  const auto image = vision::Decode(*payload);
+  if (!image) return image.error();
+  return vision::Preprocess(*image, spec, row);
+}
+
+}  // namespace
+
+Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::PreprocessSpec& spec,
+                                 const std::filesystem::path& folder, ReportPipe& reports,
+                                 const std::stop_token& stop) {
+  const auto payloads = blob::OpenFileStore(job.payloads_root());
+  if (!payloads) return payloads.error();
+  const ml::ImageShape shape{spec.channels, spec.height, spec.width};
+  auto training = Open("training", folder, shape);
+  if (!training) return training.error();
+  auto validation = Open("validation", folder, shape);
+  if (!validation) return validation.error();
+  auto test = Open("test", folder, shape);
+  if (!test) return test.error();
+
+  std::ifstream items(job.items_file(), std::ios::binary);
+  google::protobuf::io::IstreamInputStream stream(&items);
+  std::vector<float> row(spec.OutputSize());
+  v1::Progress progress;
+  progress.set_phase("preparing");
+  progress.set_steps_total(job.items());
+  v1::WorkerItem item;
+  bool at_end = false;
+  for (std::uint64_t ordinal = 0;
+       google::protobuf::util::ParseDelimitedFromZeroCopyStream(&item, &stream, &at_end); ++ordinal) {
+    if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "cancelled"};
+    OpenSplit& split = item.split() == "test"         ? *test
+                       : item.split() == "validation" ? *validation
+                                                      : *training;
+    const auto done = PreprocessItem(**payloads, item, spec, row);
+    if (!done) return Prefixed("item " + std::to_string(ordinal) + ": ", done.error());
+    const auto appended = split.writer->Append(row, static_cast<std::int32_t>(item.class_index()),
+                                               static_cast<float>(item.weight()));
+    if (!appended) return Prefixed("item " + std::to_string(ordinal) + ": ", appended.error());
+    split.ordinals.push_back(ordinal);
+    progress.set_steps_done(ordinal + 1);
+    reports.Tell(progress);
+  }
+  if (!at_end || progress.steps_done() != job.items()) {
+    return Error{ErrorCode::kDataLoss, "the list of items ends after " +
+                                           std::to_string(progress.steps_done()) + " of " +
+                                           std::to_string(job.items())};
+  }
+
+  auto prepared_training = Finish(*std::move(training));
+  if (!prepared_training) return prepared_training.error();
+  auto prepared_validation = Finish(*std::move(validation));
+  if (!prepared_validation) return prepared_validation.error();
+  auto prepared_test = Finish(*std::move(test));
+  if (!prepared_test) return prepared_test.error();
+  return PreparedData{*std::move(prepared_training), *std::move(prepared_validation),
+                      *std::move(prepared_test)};
+}
+
+}  // namespace tidewheel::training

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string_view>
+#include <vector>
+
+#include "tidewheel/base/result.h"
+#include "tidewheel/ml/dataset.h"
+#include "tidewheel/training/v1/worker.pb.h"
+#include "tidewheel/training/worker/report_pipe.h"
+#include "tidewheel/vision/preprocess.h"
+
+namespace tidewheel::training {
+
+/// One split of the dataset, preprocessed and mapped from a file.
+struct PreparedSplit {
+  ml::DatasetFile file;
+  std::vector<std::uint64_t> ordinals;  // Of each row among the dataset's items.
+
+  ml::TensorDataset rows() const { return file.View(); }
+};
+
+struct PreparedData {
+  PreparedSplit training;
+  PreparedSplit validation;
+  PreparedSplit test;
+};
+
+/// Reads every item's payload, preprocesses it as serving will, and writes one file a split: pictures pass through memory
+/// one at a time. kInvalidArgument, kNotFound, kDataLoss name the item; kFailedPrecondition: a split without items;
+/// kCancelled.
+Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::PreprocessSpec& preprocessing,
+                                 const std::filesystem::path& folder, ReportPipe& reports,
+                                 const std::stop_token& stop);
+
+}  // namespace tidewheel::training
