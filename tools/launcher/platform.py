@@ -201,10 +201,14 @@ class Platform:
             _, seconds = self.start_one("kafka", self.broker.child, self.broker.ready, 90)
             self.tell("kafka", seconds, self.broker.address)
 
+        # All schemas first: a view that one service publishes is granted to others. The first row also makes the roles.
+        begun = time.monotonic()
         for service in self.services:
             service.migrate()
             if self.interrupted():
                 raise Failure("interrupted")
+        self.tell("migrations", time.monotonic() - begun, "")
+        for service in self.services:
             service.start()
             addresses, seconds = self.start_one(service.name, service.child, service.ready, self.start_limit)
             self.tell(service.name, seconds, "  ".join(f"{key} {address}" for key, address in sorted(addresses.items())))
@@ -315,14 +319,17 @@ def is_locked(home):
         return False
 
 
-def run(platform, command=None, quiet_start=False):
-    """Starts, watches, stops. `command`: run against the platform, which ends with it; its status is returned."""
+def run(platform, command=None, keep=False):
+    """Starts, watches, stops. `command`: run against the platform, which ends with it unless `keep`; its status is returned."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
     platform.take_lock()
     status = 0
     try:
         say(f"up: starts in {platform.home}")
         platform.start()
+        for service in platform.services:
+            if "http" in service.addresses:
+                say(f"up: {service.name} at http://{service.addresses['http']}/")
         if command is None:
             say("up: everything serves; Ctrl-C stops it")
             platform.watch()
@@ -337,6 +344,9 @@ def run(platform, command=None, quiet_start=False):
                     process.wait(20)
                 except subprocess.TimeoutExpired:
                     process.kill()
+            elif keep:
+                say("up: the platform stays; Ctrl-C stops it")
+                platform.watch()
     finally:
         if platform.children():
             say("up: stops")
