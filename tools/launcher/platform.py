@@ -74,6 +74,8 @@ class Service:
         return command
 
     def migrate(self):
+        if not self.row.get("migrates", True):
+            return
         log = self.platform.logs / f"{self.name}.log"
         with log.open("ab") as stream:
             done = subprocess.run(self.command() + ["--migrate"], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=self.platform.home,
