@@ -256,6 +256,7 @@ TEST_F(IngestionHandlerTest, WhatDoesNotFitIntoTheQueueIsRefusedAndTheRestIsDone
   std::vector<std::future<grpc::Status>> pushes;
   for (int i = 0; i < 10; ++i) {
     pushes.push_back(std::async(std::launch::async, [this, i] { return Push(std::to_string(i)); }));
+    while (gate.waiting() == 0) std::this_thread::yield();
   }
   // One is at work and two wait; seven are refused while the gate is closed.
   int refused = 0;
