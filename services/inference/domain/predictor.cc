@@ -8,6 +8,7 @@ namespace tidewheel::inference {
 namespace {
 
 constexpr std::size_t kMaxIdBytes = 128;
+constexpr std::size_t kMaxClassBytes = 128;
 constexpr std::size_t kMaxMetadata = 64;
 constexpr std::size_t kMaxMetadataBytes = 1'024;
 
@@ -18,6 +19,8 @@ Result<void> CheckRequest(const PredictRequest& request) {
     return Bad("request_id has " + std::to_string(request.request_id.size()) +
                " bytes, the limit is " + std::to_string(kMaxIdBytes));
   }
+  if (request.request_id.find('\0') != std::string::npos)
+    return Bad("request_id holds a zero byte");
   if (request.pictures.empty() && !request.rows) return Bad("a request has pictures or a tensor");
   if (request.pictures.size() > Predictor::kMaxPictures) {
     return Bad("a request has at most " + std::to_string(Predictor::kMaxPictures) +
