@@ -24,11 +24,12 @@ Result<void> Append(const bus::Delivery& delivery, std::vector<Prediction>* pred
     return Bad(delivery, "has no request or task");
   for (int i = 0; i < event.items_size(); ++i) {
     const auto& item = event.items(i);
-    const int index = static_cast<int>(item.class_index());
-    if (index >= event.classes_size() || index >= item.probabilities_size()) {
+    const std::int64_t asked = item.class_index();
+    if (asked >= event.classes_size() || asked >= item.probabilities_size()) {
       return Bad(delivery, "answers class " + std::to_string(item.class_index()) + " of " +
                                std::to_string(event.classes_size()));
     }
+    const int index = static_cast<int>(asked);
     Prediction prediction;
     prediction.request_id = event.request_id();
     prediction.index = static_cast<std::uint32_t>(i);
