@@ -70,7 +70,7 @@ struct PartitionExtent {
 
 /// How far a group is behind in one partition.
 struct PartitionLag {
-  std::string topic;
+  std::string topic{};
   int partition = 0;
   std::int64_t position = 0;  // The next to read.
   std::int64_t end = 0;       // What the next message will get.
@@ -117,20 +117,21 @@ class Broker {
 
 struct BrokerOptions {
   std::string driver = "postgres";   // Or "kafka".
-  std::string address;               // libpq's connection string; or "host:port,host:port".
+  std::string address{};             // libpq's connection string; or "host:port,host:port".
   std::string source = "tidewheel";  // `ce_source` of what is published: the service's name.
 
+  /// How long Publish keeps trying.
   std::chrono::milliseconds publish_timeout{30'000};
-  std::chrono::milliseconds session_timeout{
-      10'000};  // A member unheard of for so long loses its partitions.
-  std::chrono::milliseconds max_handling{
-      300'000};  // So does one that neither polls nor keeps alive for so long.
-  std::chrono::milliseconds poll_interval{
-      500};  // PostgreSQL: looks this often even when no notification came.
+  /// A member unheard of for so long loses its partitions.
+  std::chrono::milliseconds session_timeout{10'000};
+  /// So does one that neither polls nor keeps alive for so long.
+  std::chrono::milliseconds max_handling{300'000};
+  /// PostgreSQL: looks this often even when no notification came.
+  std::chrono::milliseconds poll_interval{500};
 
   int replication_factor = 1;  // Kafka, of topics that EnsureTopics makes.
-  std::map<std::string, std::string>
-      settings;  // Kafka: librdkafka's own (security.protocol, sasl.*), for every client.
+  /// Kafka: librdkafka's own settings (security.protocol, sasl.*), for every client.
+  std::map<std::string, std::string> settings{};
 };
 
 /// Does no I/O for `kafka` and none before the first call for `postgres`.

@@ -32,18 +32,18 @@ struct BufferedPublisherCounters {
 };
 
 struct BufferedPublisherOptions {
-  std::filesystem::path folder;  // Of the spill. One process at a time: locked.
+  std::filesystem::path folder{};  // Of the spill. One process at a time: locked.
   std::size_t memory_messages = 10'000;
   std::size_t memory_bytes = 32u << 20;
   std::uint64_t spill_bytes = 1u << 30;
   std::size_t batch = 500;                           // Messages for one Publish.
   std::chrono::milliseconds publish_timeout{5'000};  // For one Publish; bounds the destructor.
-  std::chrono::milliseconds spill_after{
-      500};  // A Publish that takes longer sends what waits behind it to disk.
+  /// A Publish that takes longer sends what waits behind it to disk.
+  std::chrono::milliseconds spill_after{500};
   std::chrono::milliseconds first_backoff{100};
   std::chrono::milliseconds last_backoff{5'000};
-  BufferedPublisherCounters counters;
-  std::function<void(const Error&)> on_problem;  // For the log. From a worker's thread.
+  BufferedPublisherCounters counters{};
+  std::function<void(const Error&)> on_problem{};  // For the log. From a worker's thread.
 };
 
 /// For facts that are many and not transactional (predictions): takes them at once and publishes

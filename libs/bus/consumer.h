@@ -25,16 +25,16 @@ struct ConsumerCounters {
 };
 
 struct ConsumerOptions {
-  std::string group;  // "monitoring.predictions".
-  std::vector<std::string> topics;
+  std::string group{};  // "monitoring.predictions".
+  std::vector<std::string> topics{};
   std::size_t at_most = 100;  // Deliveries for one call of the handler.
   std::chrono::milliseconds wait{1'000};
   std::chrono::milliseconds first_backoff{50};  // Doubles after each failure in a row.
   std::chrono::milliseconds last_backoff{5'000};
-  ConsumerCounters counters;
+  ConsumerCounters counters{};
   /// Told of what the consumer heals by itself (bus away, a retry, a dead letter), for the log.
   /// From its thread.
-  std::function<void(const Error&)> on_problem;
+  std::function<void(const Error&)> on_problem{};
 };
 
 /// A worker that subscribes, hands deliveries to a handler and commits after it. At least once: a

@@ -9,14 +9,14 @@ namespace tidewheel::bus {
 
 /// Who shares the partitions of a group in the PostgreSQL driver.
 struct GroupMember {
-  std::string id;
-  std::vector<std::string> topics;
+  std::string id{};
+  std::vector<std::string> topics{};
 };
 
 struct PartitionOwner {
-  std::string topic;
+  std::string topic{};
   int partition = 0;
-  std::string member;  // Empty: nobody.
+  std::string member{};  // Empty: nobody.
 
   friend auto operator<=>(const PartitionOwner&, const PartitionOwner&) = default;
 };

@@ -237,7 +237,7 @@ class Producer {
                      {"message.timeout.ms", std::to_string(timeout.count())},
                      {"partitioner", "murmur2_random"},
                      {"queue.buffering.max.kbytes", "65536"},
-                     {"topic.metadata.propagation.max.ms", "5000"},
+                     {"topic.metadata.propagation.max.ms", "3000"},
                      {"allow.auto.create.topics", "false"}});
     AddOwnSettings(options, settings);
     auto configuration = Configure(settings);

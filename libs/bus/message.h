@@ -18,33 +18,33 @@ namespace tidewheel::bus {
 /// schema_version, `content-type` "application/protobuf", then `traceparent` (W3C, left out when
 /// empty) and everything in `headers` under its own name.
 struct Message {
-  std::string topic;  // "tidewheel.samples".
-  std::string
-      key;  // The entity's id: order holds among messages of one key. Empty: no order asked for.
-  std::string event_id;     // Unique, and the same when the message is sent again. Empty: Publish
-                            // makes a UUID.
-  std::string type;         // "tidewheel.events.v1.SampleAccepted".
-  std::string source;       // `ce_source`: who says so. Empty: BrokerOptions::source.
-  std::string traceparent;  // W3C trace context of what caused it.
-  Timestamp time{};         // When the fact became true. Zero: Publish sets now.
-  int schema_version = 1;   // Of the payload.
-  std::string payload;      // Serialized protobuf.
-  std::map<std::string, std::string>
-      headers;  // Anything else; names with `ce_` in front are reserved.
+  std::string topic{};  // "tidewheel.samples".
+  /// The entity's id: order holds among messages of one key. Empty: no order asked for.
+  std::string key{};
+  /// Unique, and the same when the message is sent again. Empty: Publish makes a UUID.
+  std::string event_id{};
+  std::string type{};         // "tidewheel.events.v1.SampleAccepted".
+  std::string source{};       // `ce_source`: who says so. Empty: BrokerOptions::source.
+  std::string traceparent{};  // W3C trace context of what caused it.
+  Timestamp time{};           // When the fact became true. Zero: Publish sets now.
+  int schema_version = 1;     // Of the payload.
+  std::string payload{};      // Serialized protobuf.
+  /// Anything else; names with `ce_` in front are reserved.
+  std::map<std::string, std::string> headers{};
 
   friend bool operator==(const Message&, const Message&) = default;
 };
 
 /// A message as a subscription got it.
 struct Delivery {
-  Message message;
+  Message message{};
   int partition = 0;
   std::int64_t offset = 0;  // Counts within topic and partition, rising; not always by one (Kafka).
 };
 
 /// Where a group is in one partition: `offset` is the next one to read.
 struct Position {
-  std::string topic;
+  std::string topic{};
   int partition = 0;
   std::int64_t offset = 0;
 

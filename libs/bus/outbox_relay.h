@@ -19,7 +19,7 @@ class Pool;
 namespace tidewheel::bus {
 
 struct OutboxRelayOptions {
-  std::string schema;                            // Whose `outbox` table: "ingestion".
+  std::string schema{};                          // Whose `outbox` table: "ingestion".
   std::size_t batch = 500;                       // Rows for one Publish.
   std::chrono::milliseconds poll_interval{500};  // Looks this often even when no notification came.
   std::chrono::milliseconds first_backoff{50};
@@ -27,7 +27,7 @@ struct OutboxRelayOptions {
   Counter& relayed = Counter::None();  // Messages moved to the bus.
   Counter& refused =
       Counter::None();  // Rows the bus refuses for good; kept in the table and reported.
-  std::function<void(const Error&)> on_problem;  // For the log. From its thread.
+  std::function<void(const Error&)> on_problem{};  // For the log. From its thread.
 };
 
 /// A worker that moves one schema's outbox to the bus: at least once, in order per key, woken by

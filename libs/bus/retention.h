@@ -14,12 +14,12 @@
 namespace tidewheel::bus {
 
 struct RetentionOptions {
-  std::vector<std::string> topics;
+  std::vector<std::string> topics{};
   std::chrono::hours keep{24 * 7};
   bool also_unread = false;  // Else what a group has not read yet stays.
   std::chrono::milliseconds interval{600'000};
-  Counter& removed = Counter::None();            // Messages.
-  std::function<void(const Error&)> on_problem;  // For the log. From its thread.
+  Counter& removed = Counter::None();              // Messages.
+  std::function<void(const Error&)> on_problem{};  // For the log. From its thread.
 };
 
 /// A worker that removes old messages where the driver does not do that by itself (PostgreSQL). One

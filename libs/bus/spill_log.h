@@ -24,7 +24,7 @@ namespace tidewheel::bus {
 class SpillLog {
  public:
   struct Options {
-    std::filesystem::path folder;
+    std::filesystem::path folder{};
     std::uint64_t limit_bytes = 1u << 30;
     std::uint64_t segment_bytes = 16u << 20;
     bool sync = true;                    // fdatasync before an acknowledgement.
