@@ -115,6 +115,7 @@ Result<RunOutcome> ReadOutcome(const std::filesystem::path& folder) {
     added.ordinal = prediction.ordinal();
     added.predicted_class = prediction.predicted_class_index();
     added.probabilities = {prediction.probabilities().begin(), prediction.probabilities().end()};
+    prediction.Clear();  // The next one is merged into it: a zero is not on the wire.
   }
   if (!at_end) {
     return Error{ErrorCode::kInvalidArgument, "the worker's predictions cannot be read"};

@@ -91,6 +91,7 @@ Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::Preproc
     split.ordinals.push_back(ordinal);
     progress.set_steps_done(ordinal + 1);
     reports.Tell(progress);
+    item.Clear();  // The next one is merged into it: a zero is not on the wire.
   }
   if (!at_end || progress.steps_done() != job.items()) {
     return Error{ErrorCode::kDataLoss, "the list of items ends after " +
