@@ -65,31 +65,32 @@ std::vector<PartitionOwner> FairShare(const std::vector<GroupMember>& members,
     loads.Add(owner.member, owner.topic, 1);
   }
 
+  // What everybody should do, so that all come to the same end with as few changes as can be.
   while (true) {
-    // The gift that evens out most, within its topic when there is a choice.
     PartitionOwner* gift = nullptr;
     const GroupMember* receiver = nullptr;
-    int best = 0;
+    std::pair<int, int> best;  // How uneven it is now: in all, then within the topic.
     for (PartitionOwner& owner : now) {
-      if (owner.member != self) continue;
+      if (owner.member.empty()) continue;
       const GroupMember* poorest = Poorest(members, owner.topic, loads);
-      if (poorest == nullptr || loads.Of(poorest->id) + 1 >= loads.Of(self)) continue;
-      const int gap = loads.Of(self, owner.topic) - loads.Of(poorest->id, owner.topic);
-      if (gift == nullptr || gap >= best) {
-        gift = &owner;
-        receiver = poorest;
-        best = gap;
-      }
+      if (poorest == nullptr) continue;
+      const std::pair gap(loads.Of(owner.member) - loads.Of(poorest->id),
+                          loads.Of(owner.member, owner.topic) - loads.Of(poorest->id, owner.topic));
+      if (gap.first < 2 || (gift != nullptr && gap < best)) continue;
+      gift = &owner;
+      receiver = poorest;
+      best = gap;
     }
     if (gift == nullptr) break;
-    loads.Add(self, gift->topic, -1);
+    loads.Add(gift->member, gift->topic, -1);
     loads.Add(receiver->id, gift->topic, 1);
     gift->member = receiver->id;
   }
 
   std::vector<PartitionOwner> changes;
   for (std::size_t i = 0; i < now.size(); ++i) {
-    if (now[i].member != before[i].member) changes.push_back(now[i]);
+    const bool may_change = before[i].member.empty() || before[i].member == self;
+    if (may_change && now[i].member != before[i].member) changes.push_back(now[i]);
   }
   return changes;
 }
