@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -201,11 +202,24 @@ PredictRequest Request() {
   return request;
 }
 
+/// CPU time of a process so far, of all its threads (proc(5), schedstat).
+double CpuSeconds(pid_t pid) {
+  double nanoseconds = 0;
+  std::error_code failure;
+  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : std::filesystem::directory_iterator(tasks, failure)) {
+    double running = 0;
+    if (std::ifstream(task.path() / "schedstat") >> running) nanoseconds += running;
+  }
+  return nanoseconds / 1e9;
+}
+
 /// One server, and what a burst of calls to it was like.
 class Target {
  public:
-  explicit Target(const std::string& address)
-      : stub_(InferenceService::NewStub(
+  Target(const std::string& address, pid_t pid)
+      : pid_(pid),
+        stub_(InferenceService::NewStub(
             grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
 
   /// Until it answers; the service loads its model first.
@@ -220,6 +234,8 @@ class Target {
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
   }
+
+  double ServerCpuSeconds() const { return CpuSeconds(pid_); }
 
   /// Keeps `outstanding` calls under way for `length`; seconds of each, and how long all took.
   std::pair<std::vector<double>, double> Burst(int outstanding, std::chrono::milliseconds length) {
@@ -262,6 +278,7 @@ class Target {
     call->reader->Finish(&call->response, &call->status, &call);
   }
 
+  const pid_t pid_;
   const std::unique_ptr<InferenceService::Stub> stub_;
   const PredictRequest request_ = Request();
 };
@@ -270,7 +287,10 @@ void Calls(benchmark::State& state, Target& target) {
   const int outstanding = static_cast<int>(state.range(0));
   for (auto _ : state) {
     target.Burst(outstanding, kWarmUp);
+    const double cpu_before = target.ServerCpuSeconds();
     auto [seconds, took] = target.Burst(outstanding, kBurst);
+    state.counters["server_cpu"] =
+        (target.ServerCpuSeconds() - cpu_before) / static_cast<double>(seconds.size());
     const auto quantile = [&](double share) {
       const auto at = seconds.begin() +
                       static_cast<std::ptrdiff_t>(share * static_cast<double>(seconds.size() - 1));
@@ -354,8 +374,8 @@ int Main(int argc, char** argv) {
   auto null_server =
       OrDie(testing::Subprocess::Start({self, "--null-server"}, options), "the floor");
 
-  Target product(GrpcAddress(service));
-  Target floor(null_server.ReadLine(kStartLimit).value_or(""));
+  Target product(GrpcAddress(service), service.pid());
+  Target floor(null_server.ReadLine(kStartLimit).value_or(""), null_server.pid());
   product.WaitForAnswer();
   floor.WaitForAnswer();
 
