@@ -215,6 +215,23 @@ class Platform:
             addresses, seconds = self.start_one(service.name, service.child, service.ready, self.start_limit)
             self.tell(service.name, seconds, "  ".join(f"{key} {address}" for key, address in sorted(addresses.items())))
         self.announce()
+        self.wait_for_health()
+
+    def wait_for_health(self):
+        """A ready service has opened its ports; whether it serves (its dependencies answer too) its health service says."""
+        command = [self.bin / "tidewheel", "status", "--platform", self.run / "platform.json"]
+        if not command[0].exists():
+            return
+        deadline = time.monotonic() + self.start_limit
+        while True:
+            asked = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+            if asked.returncode == 0:
+                return
+            if self.interrupted():
+                raise Failure("interrupted")
+            if time.monotonic() > deadline:
+                raise Failure(f"not every service serves after {self.start_limit:.0f} s:\n{asked.stdout}{asked.stderr}")
+            time.sleep(0.2)
 
     def tell(self, name, seconds, where):
         say(f"  {name:<16} {seconds:5.1f} s   {where}")
