@@ -343,7 +343,9 @@ int Main(int argc, char** argv) {
   const auto model = OrDie(engine->LoadBytes(onnx), "the model");
   OneDeployment registry(Deploy(*payloads, onnx, *model));
 
-  const auto postgres = OrDie(testing::PostgresServer::Start(), "PostgreSQL");
+  testing::PostgresServerOptions postgres_options;
+  postgres_options.durable = true;  // As the platform runs it.
+  const auto postgres = OrDie(testing::PostgresServer::Start(postgres_options), "PostgreSQL");
   const auto database = OrDie(postgres->CreateDatabase(), "PostgreSQL");
   if (const auto made = bus::MigratePostgresBus(database.admin_dsn); !made) {
     Die("the bus: " + made.error().message);
