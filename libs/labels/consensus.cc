@@ -10,7 +10,8 @@ namespace {
 Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 Result<void> Check(const Votes& votes) {
-  if (votes.classes < 2) return Bad("votes are for at least 2 classes, not " + std::to_string(votes.classes));
+  if (votes.classes < 2)
+    return Bad("votes are for at least 2 classes, not " + std::to_string(votes.classes));
   if (votes.item.empty()) return Bad("there are no votes");
   if (votes.item.size() != votes.worker.size() || votes.item.size() != votes.label.size()) {
     return Bad("votes have " + std::to_string(votes.item.size()) + " items, " +
@@ -23,9 +24,9 @@ Result<void> Check(const Votes& votes) {
   for (std::size_t v = 0; v < votes.item.size(); ++v) {
     if (!in_range(votes.item[v], votes.items) || !in_range(votes.worker[v], votes.workers) ||
         !in_range(votes.label[v], votes.classes)) {
-      return Bad("vote " + std::to_string(v) + " (item " + std::to_string(votes.item[v]) + ", worker " +
-                 std::to_string(votes.worker[v]) + ", label " + std::to_string(votes.label[v]) +
-                 ") is out of range");
+      return Bad("vote " + std::to_string(v) + " (item " + std::to_string(votes.item[v]) +
+                 ", worker " + std::to_string(votes.worker[v]) + ", label " +
+                 std::to_string(votes.label[v]) + ") is out of range");
     }
   }
   return {};
@@ -47,8 +48,8 @@ struct VotesByItem {
     for (std::size_t i = 0; i < in.items; ++i) begin[i + 1] += begin[i];
     std::vector<std::size_t> next(begin.begin(), begin.end() - 1);
     for (std::size_t v = 0; v < in.item.size(); ++v) {
-      votes[next[static_cast<std::size_t>(in.item[v])]++] = {static_cast<std::uint32_t>(in.worker[v]),
-                                                             static_cast<std::uint32_t>(in.label[v])};
+      votes[next[static_cast<std::size_t>(in.item[v])]++] = {
+          static_cast<std::uint32_t>(in.worker[v]), static_cast<std::uint32_t>(in.label[v])};
     }
   }
   std::span<const PackedVote> of(std::size_t item) const {
@@ -117,7 +118,8 @@ void Conclude(const VotesByItem& votes, const Votes& in, const std::vector<doubl
   for (std::size_t w = 0; w < in.workers; ++w) {
     for (std::size_t k = 0; k < classes; ++k) {
       for (std::size_t l = 0; l < classes; ++l) {
-        consensus->confusion[(w * classes + k) * classes + l] = by_label[(w * classes + l) * classes + k];
+        consensus->confusion[(w * classes + k) * classes + l] =
+            by_label[(w * classes + l) * classes + k];
       }
       consensus->quality[w] += consensus->prior[k] * by_label[(w * classes + k) * classes + k];
     }
@@ -129,7 +131,8 @@ void Conclude(const VotesByItem& votes, const Votes& in, const std::vector<doubl
     if (votes.of(i).empty()) std::copy(consensus->prior.begin(), consensus->prior.end(), p);
     std::size_t best = 0;
     for (std::size_t k = 1; k < classes; ++k) {
-      if (p[k] > p[best] || (p[k] == p[best] && consensus->prior[k] > consensus->prior[best])) best = k;
+      if (p[k] > p[best] || (p[k] == p[best] && consensus->prior[k] > consensus->prior[best]))
+        best = k;
     }
     const bool tied = std::count(p, p + classes, p[best]) > 1;
     consensus->label[i] = static_cast<std::int32_t>(best);
@@ -201,7 +204,8 @@ Result<Consensus> DawidSkene(const Votes& in, const DawidSkeneOptions& options) 
     if (round > 0 && std::abs(consensus.log_likelihood - before) <= enough) break;
   }
   consensus.prior = PriorOf(votes, consensus.posterior, in.items, in.classes);
-  if (confusion.empty()) confusion = ConfusionByLabel(votes, consensus.posterior, in, options.smoothing);
+  if (confusion.empty())
+    confusion = ConfusionByLabel(votes, consensus.posterior, in, options.smoothing);
   Conclude(votes, in, confusion, &consensus);
   return consensus;
 }
@@ -232,7 +236,8 @@ Result<double> KrippendorffAlpha(const Votes& in) {
   double expected = pairable * (pairable - 1);
   for (const double total : totals) expected -= total * (total - 1);
   if (expected == 0) {
-    return Error{ErrorCode::kFailedPrecondition, "agreement is not defined where all votes are equal"};
+    return Error{ErrorCode::kFailedPrecondition,
+                 "agreement is not defined where all votes are equal"};
   }
   return 1 - (pairable - 1) * disagreement / expected;
 }

@@ -38,8 +38,9 @@ Table Simulated(std::size_t items, std::size_t workers, std::size_t classes, std
     for (std::size_t w = 0; w < workers; ++w) {
       if (random.Uniform() < 0.3) continue;
       const double quality = 0.5 + 0.45 * static_cast<double>(w) / static_cast<double>(workers);
-      const auto label = random.Uniform() < quality ? table.truth.back()
-                                                    : static_cast<std::int32_t>(random.Below(classes));
+      const auto label = random.Uniform() < quality
+                             ? table.truth.back()
+                             : static_cast<std::int32_t>(random.Below(classes));
       table.Add(static_cast<std::int32_t>(i), static_cast<std::int32_t>(w), label);
     }
   }
@@ -50,7 +51,8 @@ Table Simulated(std::size_t items, std::size_t workers, std::size_t classes, std
 
 double Accuracy(const Consensus& consensus, const Table& table) {
   double right = 0;
-  for (std::size_t i = 0; i < table.items; ++i) right += consensus.label[i] == table.truth[i] ? 1 : 0;
+  for (std::size_t i = 0; i < table.items; ++i)
+    right += consensus.label[i] == table.truth[i] ? 1 : 0;
   return right / static_cast<double>(table.items);
 }
 
@@ -90,7 +92,8 @@ TEST(DawidSkeneTest, UnanimousVotesAreCertain) {
   }
   const auto consensus = DawidSkene(table.view());
   ASSERT_TRUE(consensus.ok());
-  for (std::int32_t i = 0; i < 30; ++i) EXPECT_EQ(consensus->label[static_cast<std::size_t>(i)], i % 3);
+  for (std::int32_t i = 0; i < 30; ++i)
+    EXPECT_EQ(consensus->label[static_cast<std::size_t>(i)], i % 3);
   for (const double quality : consensus->quality) EXPECT_GT(quality, 0.99);
 }
 
@@ -124,7 +127,8 @@ TEST(DawidSkeneTest, DoesNotDependOnTheOrderOfVotesOrTheNamesOfWorkers) {
   std::vector<std::size_t> order(table.item.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.Below(i)]);
-  for (const std::size_t v : order) shuffled.Add(table.item[v], 5 - table.worker[v], table.label[v]);
+  for (const std::size_t v : order)
+    shuffled.Add(table.item[v], 5 - table.worker[v], table.label[v]);
   shuffled.items = table.items;
   const auto a = DawidSkene(table.view());
   const auto b = DawidSkene(shuffled.view());
@@ -149,7 +153,8 @@ TEST(ConsensusTest, BadInputIsNamed) {
 }
 
 TEST(KrippendorffTest, AgreesWithAHandCount) {
-  // Two coders, ten units (Krippendorff 2011, "Computing Krippendorff's alpha-reliability", example A): .095.
+  // Two coders, ten units (Krippendorff 2011, "Computing Krippendorff's alpha-reliability", example
+  // A): .095.
   Table table;
   const int first[] = {0, 1, 0, 0, 0, 0, 0, 0, 1, 0};
   const int second[] = {1, 1, 1, 0, 0, 1, 0, 0, 0, 0};

@@ -17,14 +17,16 @@ Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(
 
 Result<void> CheckInput(std::span<const std::uint32_t> labels, std::span<const float> probabilities,
                         std::size_t classes, const ReportOptions& options) {
-  if (classes < 2) return Bad("a classifier has at least 2 classes, not " + std::to_string(classes));
+  if (classes < 2)
+    return Bad("a classifier has at least 2 classes, not " + std::to_string(classes));
   if (labels.empty()) return Bad("there are no samples");
   if (probabilities.size() != labels.size() * classes) {
     return Bad(std::to_string(labels.size()) + " labels of " + std::to_string(classes) +
                " classes need " + std::to_string(labels.size() * classes) + " probabilities, not " +
                std::to_string(probabilities.size()));
   }
-  if (!(options.confidence > 0 && options.confidence < 1)) return Bad("confidence is above 0 and below 1");
+  if (!(options.confidence > 0 && options.confidence < 1))
+    return Bad("confidence is above 0 and below 1");
   if (options.resamples < 2) return Bad("an interval needs at least 2 resamples");
   for (std::size_t row = 0; row < labels.size(); ++row) {
     if (labels[row] >= classes) {
@@ -88,7 +90,8 @@ MatrixFigures FiguresOf(std::span<const double> confusion, std::size_t classes) 
   }
   figures.balanced_accuracy /= static_cast<double>(given_classes);
   figures.macro_f1 /= static_cast<double>(seen_classes);
-  const double spread = std::sqrt(total * total - predicted_squared) * std::sqrt(total * total - given_squared);
+  const double spread =
+      std::sqrt(total * total - predicted_squared) * std::sqrt(total * total - given_squared);
   figures.matthews = spread > 0 ? (right * total - given_predicted) / spread : 0;
   return figures;
 }
@@ -98,7 +101,8 @@ struct Outcomes {
   std::vector<std::uint32_t> predicted;
   std::vector<double> confidence;
   std::vector<double> loss;
-  std::vector<std::uint32_t> by_confidence;  // Samples in the order of confidence, ties in their own order.
+  std::vector<std::uint32_t>
+      by_confidence;  // Samples in the order of confidence, ties in their own order.
 };
 
 Outcomes OutcomesOf(std::span<const std::uint32_t> labels, std::span<const float> probabilities,
@@ -125,10 +129,12 @@ Outcomes OutcomesOf(std::span<const std::uint32_t> labels, std::span<const float
   return outcomes;
 }
 
-/// Expected calibration error of samples that come `times` over: bins of equal frequency in the order of confidence.
+/// Expected calibration error of samples that come `times` over: bins of equal frequency in the
+/// order of confidence.
 double CalibrationError(const Outcomes& outcomes, std::span<const std::uint32_t> labels,
                         std::span<const std::uint32_t> times) {
-  const double total = static_cast<double>(std::accumulate(times.begin(), times.end(), std::uint64_t{0}));
+  const double total =
+      static_cast<double>(std::accumulate(times.begin(), times.end(), std::uint64_t{0}));
   double error = 0;
   double before = 0;
   double confidence = 0;
@@ -291,14 +297,16 @@ Result<std::vector<double>> EffectiveNumberWeights(std::span<const std::uint64_t
   if (!(beta >= 0 && beta < 1)) return Bad("beta is 0 or more and below 1");
   std::vector<double> weights;
   for (const std::uint64_t count : counts) {
-    weights.push_back(count == 0 ? 0 : (1 - beta) / (1 - std::pow(beta, static_cast<double>(count))));
+    weights.push_back(count == 0 ? 0
+                                 : (1 - beta) / (1 - std::pow(beta, static_cast<double>(count))));
   }
   return Normalized(std::move(weights), counts);
 }
 
 double NearestRank(std::span<const double> sorted, double share) {
   const double rank = std::ceil(share * static_cast<double>(sorted.size()));
-  const auto index = static_cast<std::size_t>(std::clamp(rank - 1, 0.0, static_cast<double>(sorted.size() - 1)));
+  const auto index =
+      static_cast<std::size_t>(std::clamp(rank - 1, 0.0, static_cast<double>(sorted.size() - 1)));
   return sorted[index];
 }
 

@@ -26,7 +26,8 @@ struct ClassFigures {
 struct ClassificationReport {
   std::size_t samples = 0;
   std::vector<std::uint64_t> confusion;  // K x K, row by row: given class, then predicted class.
-  std::vector<std::uint32_t> predicted;  // The class of the largest probability; the smaller index where they tie.
+  std::vector<std::uint32_t>
+      predicted;  // The class of the largest probability; the smaller index where they tie.
   Estimate accuracy;
   Estimate balanced_accuracy;  // Mean recall of the classes that have samples.
   Estimate macro_f1;           // Mean F1 of the classes that have samples or predictions.
@@ -42,23 +43,30 @@ struct ReportOptions {
   std::uint64_t seed = 1;
 };
 
-/// Rates (accuracy, precision, recall) get Wilson intervals; everything else a percentile interval of `resamples`
-/// bootstrap samples, drawn within each given class so that rare classes stay (Efron, Tibshirani 1993).
-/// `labels` are N classes, `probabilities` N x K row by row, rows summing to 1 within 1e-3.
-/// O((N + K^2) x resamples) time, O(N K) memory. kInvalidArgument names the row and what is wrong with it.
+/// Rates (accuracy, precision, recall) get Wilson intervals; everything else a percentile interval
+/// of `resamples` bootstrap samples, drawn within each given class so that rare classes stay
+/// (Efron, Tibshirani 1993). `labels` are N classes, `probabilities` N x K row by row, rows summing
+/// to 1 within 1e-3. O((N + K^2) x resamples) time, O(N K) memory. kInvalidArgument names the row
+/// and what is wrong with it.
 Result<ClassificationReport> ReportClassification(std::span<const std::uint32_t> labels,
                                                   std::span<const float> probabilities,
-                                                  std::size_t classes, const ReportOptions& options = {});
+                                                  std::size_t classes,
+                                                  const ReportOptions& options = {});
 
-/// Largest over smallest count. kInvalidArgument: no classes; a class without samples gives infinity.
+/// Largest over smallest count. kInvalidArgument: no classes; a class without samples gives
+/// infinity.
 Result<double> Imbalance(std::span<const std::uint64_t> counts);
 
-/// Weights inverse to the classes' shares, 1 on average over the samples; 0 for a class without samples.
+/// Weights inverse to the classes' shares, 1 on average over the samples; 0 for a class without
+/// samples.
 Result<std::vector<double>> InverseFrequencyWeights(std::span<const std::uint64_t> counts);
-/// Weights (1 - beta) / (1 - beta^n) (Cui et al. 2019), 1 on average over the samples; beta in [0, 1).
-Result<std::vector<double>> EffectiveNumberWeights(std::span<const std::uint64_t> counts, double beta);
+/// Weights (1 - beta) / (1 - beta^n) (Cui et al. 2019), 1 on average over the samples; beta in [0,
+/// 1).
+Result<std::vector<double>> EffectiveNumberWeights(std::span<const std::uint64_t> counts,
+                                                   double beta);
 
-/// The value below which a share of the values lies: nearest rank, the smallest for 0. `sorted` is in order and not empty.
+/// The value below which a share of the values lies: nearest rank, the smallest for 0. `sorted` is
+/// in order and not empty.
 double NearestRank(std::span<const double> sorted, double share);
 
 }  // namespace tidewheel::stats

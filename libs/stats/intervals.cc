@@ -11,7 +11,8 @@ namespace tidewheel::stats {
 Result<Interval> WilsonInterval(std::uint64_t successes, std::uint64_t trials, double confidence) {
   if (trials == 0) return Error{ErrorCode::kInvalidArgument, "an interval of a rate needs trials"};
   if (successes > trials) {
-    return Error{ErrorCode::kInvalidArgument, std::to_string(successes) + " successes are more than " +
+    return Error{ErrorCode::kInvalidArgument, std::to_string(successes) +
+                                                  " successes are more than " +
                                                   std::to_string(trials) + " trials"};
   }
   if (!(confidence > 0 && confidence < 1)) {

@@ -102,8 +102,8 @@ Sample RandomSample(std::size_t n, std::size_t k, std::uint64_t seed) {
 
 TEST(ClassificationTest, AgreesWithAHandCount) {
   const std::vector<std::uint32_t> labels = {0, 0, 1, 1, 2};
-  const std::vector<float> probabilities = {.8F, .1F, .1F, .2F, .7F, .1F, .1F, .8F, .1F,
-                                            .3F, .4F, .3F, .5F, .2F, .3F};
+  const std::vector<float> probabilities = {.8F, .1F, .1F, .2F, .7F, .1F, .1F, .8F,
+                                            .1F, .3F, .4F, .3F, .5F, .2F, .3F};
   const auto report = ReportClassification(labels, probabilities, 3);
 
   ASSERT_TRUE(report.ok()) << report.error().message;
@@ -115,7 +115,8 @@ TEST(ClassificationTest, AgreesWithAHandCount) {
   EXPECT_DOUBLE_EQ(report->classes[2].precision.value, 0);
   EXPECT_DOUBLE_EQ(report->macro_f1.value, (0.5 + 0.8 + 0) / 3);
   EXPECT_NEAR(report->log_loss.value,
-              -(std::log(.8) + std::log(.2) + std::log(.8) + std::log(.4) + std::log(.3)) / 5, 1e-6);
+              -(std::log(.8) + std::log(.2) + std::log(.8) + std::log(.4) + std::log(.3)) / 5,
+              1e-6);
 }
 
 TEST(ClassificationTest, EstimatesLieInTheirIntervalsAndRepeatExactly) {
@@ -138,7 +139,8 @@ TEST(ClassificationTest, DoesNotDependOnTheOrderOfRows) {
   Sample reversed;
   for (std::size_t i = 300; i-- > 0;) {
     reversed.labels.push_back(sample.labels[i]);
-    for (std::size_t j = 0; j < 3; ++j) reversed.probabilities.push_back(sample.probabilities[i * 3 + j]);
+    for (std::size_t j = 0; j < 3; ++j)
+      reversed.probabilities.push_back(sample.probabilities[i * 3 + j]);
   }
   const auto a = ReportClassification(sample.labels, sample.probabilities, 3);
   const auto b = ReportClassification(reversed.labels, reversed.probabilities, 3);
@@ -178,10 +180,12 @@ TEST(ClassificationTest, BadInputIsNamed) {
 
 TEST(WeightsTest, AverageToOneOverTheSamples) {
   const std::vector<std::uint64_t> counts = {723, 35, 429, 0};
-  for (const auto& weights : {InverseFrequencyWeights(counts), EffectiveNumberWeights(counts, 0.999)}) {
+  for (const auto& weights :
+       {InverseFrequencyWeights(counts), EffectiveNumberWeights(counts, 0.999)}) {
     ASSERT_TRUE(weights.ok());
     double sum = 0;
-    for (std::size_t k = 0; k < counts.size(); ++k) sum += (*weights)[k] * static_cast<double>(counts[k]);
+    for (std::size_t k = 0; k < counts.size(); ++k)
+      sum += (*weights)[k] * static_cast<double>(counts[k]);
     EXPECT_NEAR(sum, 723 + 35 + 429, 1e-9);
     EXPECT_GT((*weights)[1], (*weights)[0]);
     EXPECT_EQ((*weights)[3], 0);

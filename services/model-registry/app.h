@@ -30,7 +30,8 @@ class App {
  public:
   explicit App(const Config& config);
 
-  /// Checks the schema, then opens the ports. kFailedPrecondition: migrate first; kUnavailable: a dependency or an address.
+  /// Checks the schema, then opens the ports. kFailedPrecondition: migrate first; kUnavailable: a
+  /// dependency or an address.
   Result<void> Start();
 
   rpc::Addresses addresses() const;
@@ -51,7 +52,7 @@ class App {
   std::optional<ModelCatalog> model_catalog_;
   std::optional<ModelRegistryHandler> handler_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
-  std::unique_ptr<rpc::Server> server_;    // Last up, first down.
+  std::unique_ptr<rpc::Server> server_;      // Last up, first down.
   std::unique_ptr<rpc::HealthProbe> probe_;
 };
 

@@ -5,7 +5,8 @@
 namespace tidewheel::model_registry {
 
 void Config::Read(config::Reader& reader) {
-  server.hot_methods = {"GetTask", "ListDeployments"};  // Asked again and again by the other services.
+  server.hot_methods = {"GetTask",
+                        "ListDeployments"};  // Asked again and again by the other services.
   server.Read(reader);
   reader.Read("metrics_listen", &metrics_listen);
   reader.ReadSecret("postgres.dsn", &postgres_dsn);

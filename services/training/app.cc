@@ -88,8 +88,9 @@ Result<void> App::Start() {
   server_->Add(*handler_);
   if (auto started = server_->Start(); !started) return started;
   for (std::uint32_t i = 0; i < config_.concurrent_runs; ++i) {
-    executors_.push_back(std::make_unique<Worker>(
-        "runs-" + std::to_string(i), [this](std::stop_token stop) { ExecuteRuns(std::move(stop)); }));
+    executors_.push_back(
+        std::make_unique<Worker>("runs-" + std::to_string(i),
+                                 [this](std::stop_token stop) { ExecuteRuns(std::move(stop)); }));
   }
   probe_ = std::make_unique<rpc::HealthProbe>(
       *server_, std::vector<rpc::Dependency>{{"postgres", [this] { return pool_.Ping(); }}});

@@ -31,8 +31,8 @@ class App {
  public:
   explicit App(const Config& config);
 
-  /// Checks the schema, then opens the ports. kFailedPrecondition: migrate first, or there is no worker program;
-  /// kUnavailable: a dependency or an address.
+  /// Checks the schema, then opens the ports. kFailedPrecondition: migrate first, or there is no
+  /// worker program; kUnavailable: a dependency or an address.
   Result<void> Start();
 
   rpc::Addresses addresses() const;

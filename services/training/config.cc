@@ -19,7 +19,8 @@ void Config::Read(config::Reader& reader) {
   reader.Read("worker.folder", &work_folder);
   reader.Read("worker.threads", &worker_threads, std::uint32_t{1}, std::uint32_t{64});
   reader.Read("concurrent_runs", &concurrent_runs, std::uint32_t{1}, std::uint32_t{64});
-  reader.Read("lease", &lease, std::chrono::milliseconds{2'000}, std::chrono::milliseconds{600'000});
+  reader.Read("lease", &lease, std::chrono::milliseconds{2'000},
+              std::chrono::milliseconds{600'000});
   if (const char* dsn = std::getenv("TIDEWHEEL_ADMIN_DSN")) admin_dsn = dsn;
   // A migration needs nothing but the administrator.
   if (!admin_dsn.empty()) return;

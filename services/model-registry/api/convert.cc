@@ -186,7 +186,8 @@ Registration FromProto(const v1::RegisterModelVersionRequest& request) {
   registration.run_id = request.run_id();
   registration.dataset_version_id = request.dataset_version_id();
   for (const auto& file : request.files()) {
-    registration.files.push_back({file.name(), file.sha256(), file.size_bytes(), file.payload_ref()});
+    registration.files.push_back(
+        {file.name(), file.sha256(), file.size_bytes(), file.payload_ref()});
   }
   registration.actor = request.actor();
   return registration;

@@ -43,9 +43,9 @@ grpc::Status ModelRegistryHandler::ListTasks(grpc::ServerContext* /*context*/,
   return grpc::Status::OK;
 }
 
-grpc::Status ModelRegistryHandler::RegisterModelVersion(grpc::ServerContext* /*context*/,
-                                                        const v1::RegisterModelVersionRequest* request,
-                                                        v1::RegisterModelVersionResponse* response) {
+grpc::Status ModelRegistryHandler::RegisterModelVersion(
+    grpc::ServerContext* /*context*/, const v1::RegisterModelVersionRequest* request,
+    v1::RegisterModelVersionResponse* response) {
   const auto stored = catalog_.Register(FromProto(*request));
   if (!stored) return rpc::ToGrpcStatus(stored.error());
 
@@ -92,9 +92,9 @@ grpc::Status ModelRegistryHandler::ListModelVersions(grpc::ServerContext* /*cont
   return grpc::Status::OK;
 }
 
-grpc::Status ModelRegistryHandler::PromoteModelVersion(grpc::ServerContext* /*context*/,
-                                                       const v1::PromoteModelVersionRequest* request,
-                                                       v1::PromoteModelVersionResponse* response) {
+grpc::Status ModelRegistryHandler::PromoteModelVersion(
+    grpc::ServerContext* /*context*/, const v1::PromoteModelVersionRequest* request,
+    v1::PromoteModelVersionResponse* response) {
   const auto promotion =
       catalog_.Promote(request->model_version_id(), request->actor(), request->override_reason());
   if (!promotion) return rpc::ToGrpcStatus(promotion.error());

@@ -13,8 +13,8 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
   /// Turns YAML into a declaration; kInvalidArgument lists its problems.
   using ReadDeclaration = Result<Declaration> (*)(const std::string& yaml);
 
-  ModelRegistryHandler(TaskCatalog& tasks, ModelCatalog& catalog, ModelStore& models, AuditLog& audit,
-                       ReadDeclaration read_declaration)
+  ModelRegistryHandler(TaskCatalog& tasks, ModelCatalog& catalog, ModelStore& models,
+                       AuditLog& audit, ReadDeclaration read_declaration)
       : tasks_(tasks),
         catalog_(catalog),
         models_(models),
@@ -30,7 +30,8 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
   grpc::Status RegisterModelVersion(grpc::ServerContext* context,
                                     const v1::RegisterModelVersionRequest* request,
                                     v1::RegisterModelVersionResponse* response) override;
-  grpc::Status GetModelVersion(grpc::ServerContext* context, const v1::GetModelVersionRequest* request,
+  grpc::Status GetModelVersion(grpc::ServerContext* context,
+                               const v1::GetModelVersionRequest* request,
                                v1::GetModelVersionResponse* response) override;
   grpc::Status ListModelVersions(grpc::ServerContext* context,
                                  const v1::ListModelVersionsRequest* request,
@@ -41,7 +42,8 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
   grpc::Status RollBackDeployment(grpc::ServerContext* context,
                                   const v1::RollBackDeploymentRequest* request,
                                   v1::RollBackDeploymentResponse* response) override;
-  grpc::Status ListDeployments(grpc::ServerContext* context, const v1::ListDeploymentsRequest* request,
+  grpc::Status ListDeployments(grpc::ServerContext* context,
+                               const v1::ListDeploymentsRequest* request,
                                v1::ListDeploymentsResponse* response) override;
   grpc::Status ListAuditEntries(grpc::ServerContext* context,
                                 const v1::ListAuditEntriesRequest* request,

@@ -7,7 +7,8 @@
 
 namespace tidewheel::model_registry {
 
-/// Reads a task's YAML and takes the digest of its canonical form. kInvalidArgument lists every problem with its line.
+/// Reads a task's YAML and takes the digest of its canonical form. kInvalidArgument lists every
+/// problem with its line.
 Result<Declaration> Declare(const std::string& yaml);
 
 }  // namespace tidewheel::model_registry

@@ -122,7 +122,8 @@ Result<TaskSpec> ParseTaskYaml(std::string_view text) {
   ReadPreprocessing(root.Field("preprocessing"), &spec.preprocessing);
   ReadQuality(root.Field("quality"), &spec.quality);
   ReadRest(root, &spec);
-  // What has the right form may still break a rule: tell both kinds of problem together, at the key's own line.
+  // What has the right form may still break a rule: tell both kinds of problem together, at the
+  // key's own line.
   const bool well_formed = yaml->Problems().empty();
   if (well_formed || !spec.name.empty()) {
     for (const auto& problem : Validate(spec)) {

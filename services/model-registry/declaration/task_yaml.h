@@ -11,10 +11,12 @@ namespace tidewheel::model_registry {
 /// The longest YAML of a task, in bytes.
 inline constexpr std::size_t kMaxTaskYamlBytes = 256 * 1024;
 
-/// Reads one task; keys that are absent get their defaults. kInvalidArgument lists every problem with its line.
+/// Reads one task; keys that are absent get their defaults. kInvalidArgument lists every problem
+/// with its line.
 Result<TaskSpec> ParseTaskYaml(std::string_view yaml);
 
-/// Every key of the spec in a fixed order: two specs print alike only if they are equal, and ParseTaskYaml reads it back.
+/// Every key of the spec in a fixed order: two specs print alike only if they are equal, and
+/// ParseTaskYaml reads it back.
 std::string PrintTaskYaml(const TaskSpec& spec);
 
 }  // namespace tidewheel::model_registry

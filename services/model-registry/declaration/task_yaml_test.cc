@@ -22,10 +22,12 @@ TEST(TaskYamlTest, FillsInDefaults) {
 TEST(TaskYamlTest, PrintsWhatItReads) {
   auto spec = ParseTaskYaml(
       "task: digits\ndescription: \"a: \\\"b\\\"\"\nclasses: [\"0\", \"yes\", 'x#y']\n"
-      "preprocessing: {width: 28, height: 28, channels: 1, mean: [0.1307], std: [0.3081], resize: fit_pad}\n"
+      "preprocessing: {width: 28, height: 28, channels: 1, mean: [0.1307], std: [0.3081], resize: "
+      "fit_pad}\n"
       "quality: {max_payload: 1MiB, min_sharpness: 0, near_duplicate_group_distance: -1}\n"
       "splits: {test_share: 0.2, metadata_key: split}\nlabels: {method: majority}\n"
-      "gate: {primary_metric: accuracy, min_primary_metric: 0.9}\nmonitoring: {window_predictions: 500}\n");
+      "gate: {primary_metric: accuracy, min_primary_metric: 0.9}\nmonitoring: {window_predictions: "
+      "500}\n");
   ASSERT_TRUE(spec.ok()) << spec.error().message;
   EXPECT_EQ(spec->quality.max_payload_bytes, 1U << 20);
 
@@ -43,7 +45,8 @@ TEST(TaskYamlTest, DefaultsSpelledOutAreTheSameTask) {
 
 TEST(TaskYamlTest, TellsEveryProblemWithItsLine) {
   const auto spec = ParseTaskYaml(
-      "task: Lights\nclasses: [red]\npreprocessing:\n  widht: 32\n  height: -4\nlabels:\n  method: vote\n");
+      "task: Lights\nclasses: [red]\npreprocessing:\n  widht: 32\n  height: -4\nlabels:\n  method: "
+      "vote\n");
 
   ASSERT_FALSE(spec.ok());
   EXPECT_EQ(spec.error().code, ErrorCode::kInvalidArgument);
@@ -55,10 +58,12 @@ TEST(TaskYamlTest, TellsEveryProblemWithItsLine) {
 }
 
 TEST(TaskYamlTest, RefusesWhatIsNoTask) {
-  for (const char* bad : {"", "[]", "task: [", "task: a\nclasses: {a: b}\n", "\t", "task: a\ntask: b\nclasses: [a, b]\n"}) {
+  for (const char* bad : {"", "[]", "task: [", "task: a\nclasses: {a: b}\n", "\t",
+                          "task: a\ntask: b\nclasses: [a, b]\n"}) {
     EXPECT_FALSE(ParseTaskYaml(bad).ok()) << bad;
   }
-  EXPECT_FALSE(ParseTaskYaml(std::string(kSmall) + "description: " + std::string(300'000, 'x')).ok());
+  EXPECT_FALSE(
+      ParseTaskYaml(std::string(kSmall) + "description: " + std::string(300'000, 'x')).ok());
 }
 
 }  // namespace

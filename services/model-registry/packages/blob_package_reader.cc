@@ -17,8 +17,9 @@ Result<std::string> ReadChecked(const blob::Store& payloads, const PackageFile& 
   auto bytes = payloads.Get(*ref);
   if (!bytes) return Prefixed("file " + file.name + ": ", bytes.error());
   if (bytes->size() != file.size_bytes || blob::Sha256(*bytes).Hex() != file.sha256) {
-    return Error{ErrorCode::kDataLoss,
-                 "file " + file.name + " in the payload store has other bytes than its SHA-256 says"};
+    return Error{
+        ErrorCode::kDataLoss,
+        "file " + file.name + " in the payload store has other bytes than its SHA-256 says"};
   }
   return bytes;
 }

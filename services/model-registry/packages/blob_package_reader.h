@@ -5,8 +5,8 @@
 
 namespace tidewheel::model_registry {
 
-/// Reads a package's manifest and evaluation from the payload store, and checks that every file it lists is there with
-/// the bytes it claims. Thread-safe.
+/// Reads a package's manifest and evaluation from the payload store, and checks that every file it
+/// lists is there with the bytes it claims. Thread-safe.
 class BlobPackageReader final : public PackageReader {
  public:
   explicit BlobPackageReader(const blob::Store& payloads) : payloads_(payloads) {}

@@ -81,7 +81,9 @@ TEST_F(ModelRegistryStorageTest, TasksComeBackAsTheyWereApplied) {
 TEST_F(ModelRegistryStorageTest, TasksArePagedByName) {
   TaskCatalog catalog(*tasks_, clock_);
   for (const char* name : {"a", "b", "c"}) {
-    ASSERT_TRUE(catalog.Apply(*Declare("task: " + std::string(name) + "\nclasses: [x, y]\n"), "ann", false).ok());
+    ASSERT_TRUE(
+        catalog.Apply(*Declare("task: " + std::string(name) + "\nclasses: [x, y]\n"), "ann", false)
+            .ok());
   }
   std::vector<std::string> names;
   PageRequest request{2, ""};
@@ -125,9 +127,11 @@ TEST_F(ModelRegistryStorageTest, PromotionsAndRollBacksWalkTheHistory) {
   const auto to_second = models_->RollBack("lights", "", Draft("model.rolled_back"));
   ASSERT_TRUE(to_second.ok()) << to_second.error().message;
   EXPECT_EQ(to_second->production.id, versions[1].id);
-  EXPECT_EQ(models_->RollBack("lights", versions[2].id, Draft("x")).error().code, ErrorCode::kAborted);
+  EXPECT_EQ(models_->RollBack("lights", versions[2].id, Draft("x")).error().code,
+            ErrorCode::kAborted);
   EXPECT_EQ(models_->RollBack("lights", versions[1].id, Draft("x"))->production.id, versions[0].id);
-  EXPECT_EQ(models_->RollBack("lights", "", Draft("x")).error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(models_->RollBack("lights", "", Draft("x")).error().code,
+            ErrorCode::kFailedPrecondition);
   EXPECT_EQ(models_->RollBack("dogs", "", Draft("x")).error().code, ErrorCode::kNotFound);
 
   const auto list = models_->ListDeployments("", {10, ""});
@@ -179,11 +183,13 @@ TEST_F(ModelRegistryStorageTest, ConcurrentRegistrationsNeverShareANumber) {
 TEST_F(ModelRegistryStorageTest, EachChangeQueuesItsEvent) {
   const auto stored = models_->Register(Version("run-1"), Draft("model.registered"));
   ASSERT_TRUE(models_->Promote(stored->model_version, Draft("model.promoted")).ok());
-  const auto types = pool_->ReadOnly([](pqxx::transaction_base& tx) -> Result<std::vector<std::string>> {
-    std::vector<std::string> found;
-    for (const auto& row : tx.exec("SELECT type FROM outbox ORDER BY id")) found.push_back(row[0].c_str());
-    return found;
-  });
+  const auto types =
+      pool_->ReadOnly([](pqxx::transaction_base& tx) -> Result<std::vector<std::string>> {
+        std::vector<std::string> found;
+        for (const auto& row : tx.exec("SELECT type FROM outbox ORDER BY id"))
+          found.push_back(row[0].c_str());
+        return found;
+      });
   EXPECT_THAT(*types, ::testing::ElementsAre("model.registered", "model.promoted"));
 }
 

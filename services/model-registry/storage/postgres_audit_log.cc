@@ -7,7 +7,8 @@
 namespace tidewheel::model_registry {
 namespace {
 
-// One chain, so one writer at a time; the lock goes with the transaction. (LOCK TABLE would ask for rights to change rows.)
+// One chain, so one writer at a time; the lock goes with the transaction. (LOCK TABLE would ask for
+// rights to change rows.)
 constexpr char kLockChain[] = "SELECT pg_advisory_xact_lock(hashtextextended('registry/audit', 0))";
 constexpr char kFindLast[] = "SELECT number, hash FROM audit_entries ORDER BY number DESC LIMIT 1";
 constexpr char kAppend[] =
@@ -47,8 +48,8 @@ void AppendAuditEntry(pqxx::work& tx, const AuditDraft& draft, Timestamp at) {
   entry.details = CanonicalJson(draft.details);
   entry.previous_hash = last.empty() ? FirstPreviousHash() : last[0]["hash"].c_str();
   entry.hash = blob::Sha256(HashedBytes(entry)).Hex();
-  tx.exec_params0(kAppend, entry.number, entry.at, entry.actor, entry.action,
-                  entry.subject, entry.details, entry.previous_hash, entry.hash);
+  tx.exec_params0(kAppend, entry.number, entry.at, entry.actor, entry.action, entry.subject,
+                  entry.details, entry.previous_hash, entry.hash);
 }
 
 Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
@@ -62,7 +63,7 @@ Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
         page.next_token = postgres::EncodePageToken("audit/" + subject,
-                                                  {std::to_string(page.items.back().number)});
+                                                    {std::to_string(page.items.back().number)});
         break;
       }
       page.items.push_back(EntryFrom(row));
@@ -87,7 +88,8 @@ Result<ChainReport> PostgresAuditLog::Verify() {
       for (const auto& row : rows) {
         const AuditEntry entry = EntryFrom(row);
         if (entry.number != report.entries + 1) {
-          return broken(report.entries + 1, "entry " + std::to_string(report.entries + 1) + " is missing");
+          return broken(report.entries + 1,
+                        "entry " + std::to_string(report.entries + 1) + " is missing");
         }
         if (entry.previous_hash != previous) {
           return broken(entry.number, "entry " + std::to_string(entry.number) +

@@ -7,8 +7,8 @@
 
 namespace tidewheel::model_registry {
 
-/// Adds the next link to the chain inside the caller's transaction. Writers of the chain wait for each other, and the
-/// chain's order is the order of their commits.
+/// Adds the next link to the chain inside the caller's transaction. Writers of the chain wait for
+/// each other, and the chain's order is the order of their commits.
 void AppendAuditEntry(pqxx::work& tx, const AuditDraft& draft, Timestamp at);
 
 /// The chain in PostgreSQL.

@@ -17,7 +17,8 @@ constexpr char kLockTask[] = "SELECT pg_advisory_xact_lock(hashtextextended('reg
 
 constexpr char kColumns[] =
     "SELECT m.model_version_id, m.task, m.version, m.stage, m.run_id, m.dataset_version_id, "
-    "m.dataset_digest, m.package_digest, m.recipe, m.seed, m.code_version, m.code_clean, m.classes, "
+    "m.dataset_digest, m.package_digest, m.recipe, m.seed, m.code_version, m.code_clean, "
+    "m.classes, "
     "m.registered_at, m.registered_by FROM model_versions m ";
 constexpr char kFiles[] =
     "SELECT name, sha256, size_bytes, payload_ref FROM model_files WHERE model_version_id = $1 "
@@ -25,7 +26,8 @@ constexpr char kFiles[] =
 constexpr char kMetrics[] = "SELECT name, value FROM model_metrics WHERE model_version_id = $1";
 constexpr char kInsert[] =
     "INSERT INTO model_versions (model_version_id, task, version, run_id, dataset_version_id, "
-    "dataset_digest, package_digest, recipe, seed, code_version, code_clean, classes, registered_at, "
+    "dataset_digest, package_digest, recipe, seed, code_version, code_clean, classes, "
+    "registered_at, "
     "registered_by) SELECT $1, $2, coalesce(max(version), 0) + 1, $3, $4, $5, $6, $7, $8, $9, $10, "
     "$11::text[], $12, $13 FROM model_versions WHERE task = $2 RETURNING version";
 constexpr char kInsertFile[] =
@@ -35,22 +37,26 @@ constexpr char kInsertMetric[] =
     "INSERT INTO model_metrics (model_version_id, name, value) VALUES ($1, $2, $3)";
 
 constexpr char kFindCurrent[] =
-    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM deployments "
+    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM "
+    "deployments "
     "WHERE task = $1 AND current";
 constexpr char kEndCurrent[] = "UPDATE deployments SET current = false WHERE task = $1 AND current";
 constexpr char kRetire[] =
     "UPDATE model_versions SET stage = 'retired' WHERE task = $1 AND stage = 'production'";
-constexpr char kServe[] = "UPDATE model_versions SET stage = 'production' WHERE model_version_id = $1";
+constexpr char kServe[] =
+    "UPDATE model_versions SET stage = 'production' WHERE model_version_id = $1";
 constexpr char kDeploy[] =
     "INSERT INTO deployments (task, model_version_id, previous_id, deployed_at, deployed_by) "
     "VALUES ($1, $2, nullif($3, '')::uuid, $4, $5) "
     "RETURNING task, revision, model_version_id, previous_id, deployed_at, deployed_by";
-// Where a roll back of `previous_id` would go next: the version it followed when it was deployed the last time.
+// Where a roll back of `previous_id` would go next: the version it followed when it was deployed
+// the last time.
 constexpr char kFollowed[] =
     "SELECT previous_id FROM deployments WHERE task = $1 AND model_version_id = $2 "
     "ORDER BY revision DESC LIMIT 1";
 constexpr char kListDeployments[] =
-    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM deployments "
+    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM "
+    "deployments "
     "WHERE current AND ($1 = '' OR task = $1) AND task > $2 ORDER BY task LIMIT $3";
 constexpr char kNewestRevision[] = "SELECT coalesce(max(revision), 0) FROM deployments";
 
@@ -131,8 +137,7 @@ Deployment Deploy(pqxx::work& tx, const std::string& task, const std::string& id
   tx.exec_params0(kEndCurrent, task);
   tx.exec_params0(kRetire, task);
   tx.exec_params0(kServe, id);
-  return DeploymentFrom(
-      tx, tx.exec_params1(kDeploy, task, id, previous_id, now, actor));
+  return DeploymentFrom(tx, tx.exec_params1(kDeploy, task, id, previous_id, now, actor));
 }
 
 }  // namespace
@@ -152,8 +157,9 @@ Result<StoredModelVersion> PostgresModelStore::Register(const ModelVersion& vers
     StoredModelVersion stored{version, true};
     stored.model_version.version =
         tx.exec_params1(kInsert, version.id, manifest.task, manifest.run_id,
-                        manifest.dataset_version_id, manifest.dataset_digest, version.package_digest,
-                        manifest.recipe, manifest.seed, manifest.code_version, manifest.code_clean,
+                        manifest.dataset_version_id, manifest.dataset_digest,
+                        version.package_digest, manifest.recipe, manifest.seed,
+                        manifest.code_version, manifest.code_clean,
                         postgres::TextArrayLiteral(manifest.classes), version.registered_at,
                         version.registered_by)[0]
             .as<std::uint32_t>();
@@ -165,8 +171,11 @@ Result<StoredModelVersion> PostgresModelStore::Register(const ModelVersion& vers
       tx.exec_params0(kInsertMetric, version.id, name, value);
     }
     AppendAuditEntry(tx, audit, version.registered_at);
-    if (const auto queued = EnqueueModelEvent(tx, "model.registered",
-                      {manifest.task, version.id, stored.model_version.version, "registered", 0, ""}); !queued) return queued.error();
+    if (const auto queued = EnqueueModelEvent(
+            tx, "model.registered",
+            {manifest.task, version.id, stored.model_version.version, "registered", 0, ""});
+        !queued)
+      return queued.error();
     return stored;
   });
 }
@@ -197,13 +206,14 @@ Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
   const auto after = postgres::DecodePageToken("models/" + task, request.token, 2);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<ModelVersion>> {
-    const auto rows = tx.exec_params(
-        std::string(kColumns) +
-            "WHERE ($1 = '' OR m.task = $1) AND ($2 = '' OR (m.registered_at, m.model_version_id) < "
-            "(nullif($2, '')::timestamptz, nullif($3, '')::uuid)) "
-            "ORDER BY m.registered_at DESC, m.model_version_id DESC LIMIT $4",
-        task, after->empty() ? std::string() : (*after)[0],
-        after->empty() ? std::string() : (*after)[1], request.size + 1);
+    const auto rows =
+        tx.exec_params(std::string(kColumns) +
+                           "WHERE ($1 = '' OR m.task = $1) AND ($2 = '' OR (m.registered_at, "
+                           "m.model_version_id) < "
+                           "(nullif($2, '')::timestamptz, nullif($3, '')::uuid)) "
+                           "ORDER BY m.registered_at DESC, m.model_version_id DESC LIMIT $4",
+                       task, after->empty() ? std::string() : (*after)[0],
+                       after->empty() ? std::string() : (*after)[1], request.size + 1);
     Page<ModelVersion> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
@@ -235,13 +245,16 @@ Result<ChangedDeployment> PostgresModelStore::Promote(const ModelVersion& versio
     ChangedDeployment changed{Deploy(tx, task, version.id, previous, audit.actor, now), true};
     AppendAuditEntry(tx, audit, now);
     if (const auto queued = EnqueueModelEvent(tx, "model.promoted",
-                      {task, version.id, version.version, "production", changed.deployment.revision,
-                       previous}); !queued) return queued.error();
+                                              {task, version.id, version.version, "production",
+                                               changed.deployment.revision, previous});
+        !queued)
+      return queued.error();
     return changed;
   });
 }
 
-Result<Deployment> PostgresModelStore::RollBack(const std::string& task, const std::string& expected,
+Result<Deployment> PostgresModelStore::RollBack(const std::string& task,
+                                                const std::string& expected,
                                                 const AuditDraft& audit) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Deployment> {
     tx.exec_params(kLockTask, task);
@@ -251,8 +264,8 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task, const s
     }
     const std::string serving = current[0]["model_version_id"].c_str();
     if (!expected.empty() && serving != expected) {
-      return Error{ErrorCode::kAborted, "task " + task + " is served by " + serving + " by now, not by " +
-                                            expected.substr(0, 80)};
+      return Error{ErrorCode::kAborted, "task " + task + " is served by " + serving +
+                                            " by now, not by " + expected.substr(0, 80)};
     }
     if (current[0]["previous_id"].is_null()) {
       return Error{ErrorCode::kFailedPrecondition,
@@ -271,8 +284,10 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task, const s
     complete.details["to"] = target;
     AppendAuditEntry(tx, complete, now);
     if (const auto queued = EnqueueModelEvent(tx, "model.rolled_back",
-                      {task, target, deployment.production.version, "production",
-                       deployment.revision, serving}); !queued) return queued.error();
+                                              {task, target, deployment.production.version,
+                                               "production", deployment.revision, serving});
+        !queued)
+      return queued.error();
     return deployment;
   });
 }
@@ -283,13 +298,12 @@ Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& ta
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<DeploymentPage> {
     DeploymentPage result;
-    const auto rows =
-        tx.exec_params(kListDeployments, task, after->empty() ? std::string() : (*after)[0],
-                       request.size + 1);
+    const auto rows = tx.exec_params(
+        kListDeployments, task, after->empty() ? std::string() : (*after)[0], request.size + 1);
     for (const auto& row : rows) {
       if (result.page.items.size() == request.size) {
-        result.page.next_token = postgres::EncodePageToken("deployments/" + task,
-                                                         {result.page.items.back().task});
+        result.page.next_token =
+            postgres::EncodePageToken("deployments/" + task, {result.page.items.back().task});
         break;
       }
       result.page.items.push_back(DeploymentFrom(tx, row));

@@ -6,12 +6,14 @@
 
 namespace tidewheel::model_registry {
 
-/// Model versions and deployments in PostgreSQL; each change with its audit entry and its event in one transaction.
+/// Model versions and deployments in PostgreSQL; each change with its audit entry and its event in
+/// one transaction.
 class PostgresModelStore final : public ModelStore {
  public:
   PostgresModelStore(postgres::Pool& pool, const Clock& clock) : pool_(pool), clock_(clock) {}
 
-  Result<StoredModelVersion> Register(const ModelVersion& version, const AuditDraft& audit) override;
+  Result<StoredModelVersion> Register(const ModelVersion& version,
+                                      const AuditDraft& audit) override;
   Result<std::optional<ModelVersion>> Find(const std::string& id) override;
   Result<std::optional<ModelVersion>> FindByNumber(const std::string& task,
                                                    std::uint32_t version) override;

@@ -12,13 +12,15 @@ constexpr char kInsert[] =
     "INSERT INTO tasks (name, version, digest, canonical, yaml, applied_at, applied_by) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
 constexpr char kFindNewest[] =
-    "SELECT name, version, digest, canonical, yaml, applied_at, applied_by FROM tasks WHERE name = $1 "
+    "SELECT name, version, digest, canonical, yaml, applied_at, applied_by FROM tasks WHERE name = "
+    "$1 "
     "ORDER BY version DESC LIMIT 1";
 constexpr char kFindVersion[] =
     "SELECT name, version, digest, canonical, yaml, applied_at, applied_by FROM tasks "
     "WHERE name = $1 AND version = $2";
 constexpr char kList[] =
-    "SELECT DISTINCT ON (name) name, version, digest, canonical, yaml, applied_at, applied_by FROM tasks "
+    "SELECT DISTINCT ON (name) name, version, digest, canonical, yaml, applied_at, applied_by FROM "
+    "tasks "
     "WHERE name > $1 ORDER BY name, version DESC LIMIT $2";
 
 Result<Task> TaskFrom(const pqxx::row& row) {
@@ -49,8 +51,8 @@ Result<std::optional<Task>> AtMostOne(const pqxx::result& rows) {
 Result<void> PostgresTaskStore::Append(const Task& task, const AuditDraft& audit) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
     const auto stored =
-        tx.exec_params0(kInsert, task.spec.name, task.version, task.digest, PrintTaskYaml(task.spec),
-                        task.yaml, task.applied_at, task.applied_by);
+        tx.exec_params0(kInsert, task.spec.name, task.version, task.digest,
+                        PrintTaskYaml(task.spec), task.yaml, task.applied_at, task.applied_by);
     if (stored.affected_rows() == 0) {
       return Error{ErrorCode::kAborted, "task " + task.spec.name + " version " +
                                             std::to_string(task.version) +

@@ -91,9 +91,9 @@ v1::Run ToProto(const Run& run) {
 grpc::Status TrainingHandler::StartRun(grpc::ServerContext* /*context*/,
                                        const v1::StartRunRequest* request,
                                        v1::StartRunResponse* response) {
-  const auto run = queue_.Start({request->request_id(), request->dataset_version_id(),
-                                 request->recipe(), request->seed(),
-                                 training::FromProto(request->hyperparameters()), request->actor()});
+  const auto run = queue_.Start(
+      {request->request_id(), request->dataset_version_id(), request->recipe(), request->seed(),
+       training::FromProto(request->hyperparameters()), request->actor()});
   if (!run) return rpc::ToGrpcStatus(run.error());
 
   *response->mutable_run() = ToProto(run->run);

@@ -19,12 +19,14 @@ std::unique_ptr<RegistryStub> OpenRegistry(const std::string& address) {
   return registry::ModelRegistryService::NewStub(rpc::OpenChannel(address));
 }
 
-Result<std::map<std::string, std::string>> RegistryPreprocessingSource::Find(const std::string& task) {
+Result<std::map<std::string, std::string>> RegistryPreprocessingSource::Find(
+    const std::string& task) {
   rpc::ClientContextWithDeadline context(kDeadline);
   registry::GetTaskRequest request;
   request.set_name(task);
   registry::GetTaskResponse response;
-  const auto asked = rpc::FromGrpcStatus(stub_.GetTask(&context, request, &response), "model-registry");
+  const auto asked =
+      rpc::FromGrpcStatus(stub_.GetTask(&context, request, &response), "model-registry");
   if (!asked) return asked.error();
   const auto& declared = response.task().spec().preprocessing();
   vision::PreprocessSpec spec;

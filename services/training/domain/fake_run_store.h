@@ -15,8 +15,9 @@ class FakeRunStore final : public RunStore {
     if (id != "dataset-1") return Error{ErrorCode::kNotFound, "no dataset version " + id};
     return DatasetVersion{id, "lights", "digest", 10, {"red", "green"}};
   }
-  Result<void> ForEachItem(const std::string& /*dataset_version_id*/,
-                           const std::function<Result<void>(const DatasetItem&)>& /*visit*/) override {
+  Result<void> ForEachItem(
+      const std::string& /*dataset_version_id*/,
+      const std::function<Result<void>(const DatasetItem&)>& /*visit*/) override {
     return {};
   }
   Result<EnqueuedRun> Enqueue(const Run& run, std::size_t limit) override {
@@ -71,7 +72,8 @@ class FakeRunStore final : public RunStore {
   Result<std::size_t> RecoverLost(Timestamp /*now*/, std::uint32_t /*attempts*/) override {
     return std::size_t{0};
   }
-  Result<Run> Cancel(const std::string& id, const std::string& /*reason*/, Timestamp /*now*/) override {
+  Result<Run> Cancel(const std::string& id, const std::string& /*reason*/,
+                     Timestamp /*now*/) override {
     Get(id).cancel_requested = true;
     return Get(id);
   }

@@ -1,6 +1,5 @@
 #include "tidewheel/training/domain/run_executor.h"
 
-
 #include "tidewheel/base/worker.h"
 
 namespace tidewheel::training {
@@ -21,10 +20,10 @@ Result<bool> RunExecutor::RunNext(const std::stop_token& stop) {
   bool cancelled = false;
   bool lost = false;
   const auto on_progress = [&](const Progress& progress) {
-    const auto renewed =
-        store_.Renew(run.id, policy_.owner,
-                     clock_.Now() + std::chrono::duration_cast<std::chrono::microseconds>(policy_.lease),
-                     progress);
+    const auto renewed = store_.Renew(
+        run.id, policy_.owner,
+        clock_.Now() + std::chrono::duration_cast<std::chrono::microseconds>(policy_.lease),
+        progress);
     // The database may be away for a moment: the lease says how long that can be borne.
     if (!renewed) lost = lost || renewed.error().code == ErrorCode::kAborted;
     if (renewed && *renewed) cancelled = true;
@@ -32,9 +31,10 @@ Result<bool> RunExecutor::RunNext(const std::stop_token& stop) {
   };
   const auto end = launcher_.Launch(run, on_progress);
   if (!end) {
-    return store_.End(run.id, policy_.owner, clock_.Now(), RunState::kFailed,
-                      "the worker could not be started: " + end.error().message)
-                   .ok();
+    return store_
+        .End(run.id, policy_.owner, clock_.Now(), RunState::kFailed,
+             "the worker could not be started: " + end.error().message)
+        .ok();
   }
   if (lost || (stop.stop_requested() && !end->outcome && !cancelled)) return true;
   if (const auto concluded = Conclude(run, *end, cancelled, stop); !concluded) {

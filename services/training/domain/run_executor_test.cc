@@ -107,7 +107,8 @@ TEST_F(RunExecutorTest, WaitsForARegistryThatIsAway) {
 }
 
 TEST_F(RunExecutorTest, ARefusedPackageFailsTheRun) {
-  registrar_.refusal = Error{ErrorCode::kInvalidArgument, "the package's classes are not those of task lights"};
+  registrar_.refusal =
+      Error{ErrorCode::kInvalidArgument, "the package's classes are not those of task lights"};
   EXPECT_TRUE(*executor_.RunNext({}));
   EXPECT_EQ(run().state, RunState::kFailed);
   EXPECT_THAT(run().reason, HasSubstr("classes"));

@@ -23,7 +23,8 @@ Result<void> CheckCount(const std::string& name, std::optional<std::uint32_t> va
 
 Result<void> CheckNumber(const std::string& name, std::optional<double> value, bool zero_is_fine) {
   if (!value) return {};
-  const bool good = std::isfinite(*value) && *value <= 100 && (zero_is_fine ? *value >= 0 : *value > 0);
+  const bool good =
+      std::isfinite(*value) && *value <= 100 && (zero_is_fine ? *value >= 0 : *value > 0);
   if (good) return {};
   return Bad(name + " is " + (zero_is_fine ? "0" : "above 0") + " to 100, not " +
              std::to_string(*value));
@@ -42,12 +43,11 @@ Result<void> RunQueue::Check(const RunRequest& request) const {
     return Bad("recipe \"" + request.recipe.substr(0, 80) + "\" is not one of " + known);
   }
   const Hyperparameters& hyperparameters = request.hyperparameters;
-  for (const auto& checked :
-       {CheckCount("epochs", hyperparameters.epochs, 1, kMaxEpochs),
-        CheckCount("batch_size", hyperparameters.batch_size, 1, kMaxBatch),
-        CheckCount("patience", hyperparameters.patience, 0, kMaxEpochs),
-        CheckNumber("learning_rate", hyperparameters.learning_rate, false),
-        CheckNumber("weight_decay", hyperparameters.weight_decay, true)}) {
+  for (const auto& checked : {CheckCount("epochs", hyperparameters.epochs, 1, kMaxEpochs),
+                              CheckCount("batch_size", hyperparameters.batch_size, 1, kMaxBatch),
+                              CheckCount("patience", hyperparameters.patience, 0, kMaxEpochs),
+                              CheckNumber("learning_rate", hyperparameters.learning_rate, false),
+                              CheckNumber("weight_decay", hyperparameters.weight_decay, true)}) {
     if (!checked) return checked;
   }
   return {};
@@ -89,7 +89,8 @@ Result<RunComparison> RunQueue::Compare(const std::string& run_id, const std::st
   comparison.counts = *counts;
   comparison.p_value = test->p_value;
   comparison.exact = test->exact;
-  const std::string figures = " (" + std::to_string(counts->only_first_right) + " right only in the first, " +
+  const std::string figures = " (" + std::to_string(counts->only_first_right) +
+                              " right only in the first, " +
                               std::to_string(counts->only_second_right) + " only in the second)";
   if (test->p_value >= 0.05) {
     comparison.verdict = "no difference that could not be chance" + figures;

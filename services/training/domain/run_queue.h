@@ -27,7 +27,8 @@ class RunQueue {
   RunQueue(RunStore& store, const Clock& clock, Policy policy)
       : store_(store), clock_(clock), policy_(std::move(policy)) {}
 
-  /// kInvalidArgument names the setting and its limits. kNotFound: the dataset version. kResourceExhausted: the queue is full.
+  /// kInvalidArgument names the setting and its limits. kNotFound: the dataset version.
+  /// kResourceExhausted: the queue is full.
   Result<EnqueuedRun> Start(const RunRequest& request);
   Result<Run> Find(const std::string& id);
   Result<Run> Cancel(const std::string& id, const std::string& reason);

@@ -39,15 +39,19 @@ TEST_F(RunQueueTest, RefusesWithTheSettingAndItsLimits) {
     const auto run = queue_.Start(request);
     return run.ok() ? std::string("taken") : run.error().message;
   };
-  EXPECT_THAT(problem([](RunRequest& r) { r.recipe = "transformer"; }), HasSubstr("image-linear, image-cnn"));
+  EXPECT_THAT(problem([](RunRequest& r) { r.recipe = "transformer"; }),
+              HasSubstr("image-linear, image-cnn"));
   EXPECT_THAT(problem([](RunRequest& r) { r.request_id = ""; }), HasSubstr("1 to 128"));
-  EXPECT_THAT(problem([](RunRequest& r) { r.hyperparameters.epochs = 0; }), HasSubstr("epochs is 1 to 10000"));
-  EXPECT_THAT(problem([](RunRequest& r) { r.hyperparameters.batch_size = 100'000; }), HasSubstr("batch_size"));
+  EXPECT_THAT(problem([](RunRequest& r) { r.hyperparameters.epochs = 0; }),
+              HasSubstr("epochs is 1 to 10000"));
+  EXPECT_THAT(problem([](RunRequest& r) { r.hyperparameters.batch_size = 100'000; }),
+              HasSubstr("batch_size"));
   EXPECT_THAT(problem([](RunRequest& r) {
                 r.hyperparameters.learning_rate = std::numeric_limits<double>::quiet_NaN();
               }),
               HasSubstr("learning_rate"));
-  EXPECT_THAT(problem([](RunRequest& r) { r.dataset_version_id = "x"; }), HasSubstr("no dataset version x"));
+  EXPECT_THAT(problem([](RunRequest& r) { r.dataset_version_id = "x"; }),
+              HasSubstr("no dataset version x"));
   EXPECT_TRUE(store_.runs.empty());
 }
 

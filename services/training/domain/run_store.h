@@ -62,7 +62,8 @@ struct Disagreement {
   std::uint64_t only_second_right = 0;
 };
 
-/// What the domain needs of storage. State changes carry their event in the same transaction. Thread-safe.
+/// What the domain needs of storage. State changes carry their event in the same transaction.
+/// Thread-safe.
 class RunStore {
  public:
   virtual ~RunStore() = default;
@@ -70,10 +71,12 @@ class RunStore {
   /// kNotFound: no such dataset version.
   virtual Result<DatasetVersion> FindDatasetVersion(const std::string& id) = 0;
   /// In order, without holding them all.
-  virtual Result<void> ForEachItem(const std::string& dataset_version_id,
-                                   const std::function<Result<void>(const DatasetItem&)>& visit) = 0;
+  virtual Result<void> ForEachItem(
+      const std::string& dataset_version_id,
+      const std::function<Result<void>(const DatasetItem&)>& visit) = 0;
 
-  /// The run of the same request id is returned instead. kResourceExhausted: `limit` runs wait already.
+  /// The run of the same request id is returned instead. kResourceExhausted: `limit` runs wait
+  /// already.
   virtual Result<EnqueuedRun> Enqueue(const Run& run, std::size_t limit) = 0;
   virtual Result<std::optional<Run>> Find(const std::string& id) = 0;
   /// Newest first; empty means all.
@@ -83,17 +86,21 @@ class RunStore {
   /// Takes the oldest queued run for `owner`, until `lease` after now; or none.
   virtual Result<std::optional<Run>> Claim(const std::string& owner, Timestamp now,
                                            std::chrono::milliseconds lease) = 0;
-  /// Keeps the run and tells its progress. Returns whether it should be cancelled. kAborted: it is not the owner's any more.
+  /// Keeps the run and tells its progress. Returns whether it should be cancelled. kAborted: it is
+  /// not the owner's any more.
   virtual Result<bool> Renew(const std::string& id, const std::string& owner, Timestamp until,
                              const Progress& progress) = 0;
-  /// kAborted: it is not the owner's any more. An empty model version id: the package could not be registered yet.
+  /// kAborted: it is not the owner's any more. An empty model version id: the package could not be
+  /// registered yet.
   virtual Result<void> Succeed(const std::string& id, const std::string& owner, Timestamp now,
                                const RunOutcome& outcome, const std::string& model_version_id) = 0;
   virtual Result<void> End(const std::string& id, const std::string& owner, Timestamp now,
                            RunState state, const std::string& reason) = 0;
-  /// Running runs whose lease has passed are queued again, or fail after `attempts`. Returns how many.
+  /// Running runs whose lease has passed are queued again, or fail after `attempts`. Returns how
+  /// many.
   virtual Result<std::size_t> RecoverLost(Timestamp now, std::uint32_t attempts) = 0;
-  /// A queued run ends at once, a running one is asked to. kNotFound; kFailedPrecondition: it has ended otherwise.
+  /// A queued run ends at once, a running one is asked to. kNotFound; kFailedPrecondition: it has
+  /// ended otherwise.
   virtual Result<Run> Cancel(const std::string& id, const std::string& reason, Timestamp now) = 0;
 
   virtual Result<Page<RunPrediction>> ListPredictions(const PredictionFilter& filter,

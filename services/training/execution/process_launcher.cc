@@ -56,15 +56,16 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
   std::ofstream items(folder / kItemsFile, std::ios::binary);
   {
     google::protobuf::io::OstreamOutputStream stream(&items);
-    const auto written = store_.ForEachItem(run.dataset.id, [&](const DatasetItem& item) -> Result<void> {
-      v1::WorkerItem out;
-      out.set_payload_ref(item.payload_ref);
-      out.set_class_index(item.class_index);
-      out.set_split(item.split);
-      out.set_weight(item.weight);
-      google::protobuf::util::SerializeDelimitedToZeroCopyStream(out, &stream);
-      return {};
-    });
+    const auto written =
+        store_.ForEachItem(run.dataset.id, [&](const DatasetItem& item) -> Result<void> {
+          v1::WorkerItem out;
+          out.set_payload_ref(item.payload_ref);
+          out.set_class_index(item.class_index);
+          out.set_split(item.split);
+          out.set_weight(item.weight);
+          google::protobuf::util::SerializeDelimitedToZeroCopyStream(out, &stream);
+          return {};
+        });
     if (!written) return written;
   }
   items.close();
@@ -72,8 +73,8 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
   job.SerializeToOstream(&job_file);
   job_file.close();
   if (!items || !job_file) {
-    return Error{ErrorCode::kResourceExhausted, "the job of run " + run.id + " cannot be written to " +
-                                                    folder.string()};
+    return Error{ErrorCode::kResourceExhausted,
+                 "the job of run " + run.id + " cannot be written to " + folder.string()};
   }
   return {};
 }

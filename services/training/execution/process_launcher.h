@@ -25,8 +25,8 @@ class PreprocessingSource {
   virtual Result<std::map<std::string, std::string>> Find(const std::string& task) = 0;
 };
 
-/// Runs tidewheel-train-worker: the job goes in as files, reports come back on a pipe, results as files. The process gets
-/// SIGKILL when this one dies, and no rights to the database.
+/// Runs tidewheel-train-worker: the job goes in as files, reports come back on a pipe, results as
+/// files. The process gets SIGKILL when this one dies, and no rights to the database.
 class ProcessLauncher final : public WorkerLauncher {
  public:
   ProcessLauncher(RunStore& store, PreprocessingSource& preprocessing, ProcessOptions options)

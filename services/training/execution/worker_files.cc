@@ -9,9 +9,15 @@
 namespace tidewheel::training {
 
 Progress FromProto(const v1::Progress& progress) {
-  return {progress.phase(),         progress.steps_done(),         progress.steps_total(),
-          progress.epoch(),         progress.epochs(),             progress.training_loss(),
-          progress.validation_metric(), progress.samples_per_second(), progress.seconds_left()};
+  return {progress.phase(),
+          progress.steps_done(),
+          progress.steps_total(),
+          progress.epoch(),
+          progress.epochs(),
+          progress.training_loss(),
+          progress.validation_metric(),
+          progress.samples_per_second(),
+          progress.seconds_left()};
 }
 
 v1::Hyperparameters ToProto(const Hyperparameters& hyperparameters) {

@@ -33,8 +33,8 @@ class ReportReader {
   std::string pending_;
 };
 
-/// What a worker left behind. kNotFound: no result; kInvalidArgument: one that cannot be read; kFailedPrecondition: the
-/// worker's own reason why there is none.
+/// What a worker left behind. kNotFound: no result; kInvalidArgument: one that cannot be read;
+/// kFailedPrecondition: the worker's own reason why there is none.
 Result<RunOutcome> ReadOutcome(const std::filesystem::path& folder);
 
 }  // namespace tidewheel::training

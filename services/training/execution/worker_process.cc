@@ -21,8 +21,8 @@ Error SystemError(const std::string& what) {
 }
 
 /// In the child, between fork and exec: only what is safe there.
-[[noreturn]] void BecomeWorker(char* const* arguments, char* const* environment, int report, int log,
-                               pid_t parent) {
+[[noreturn]] void BecomeWorker(char* const* arguments, char* const* environment, int report,
+                               int log, pid_t parent) {
   // It must not outlive the service that waits for it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(127);

@@ -12,7 +12,8 @@
 
 namespace tidewheel::training {
 
-/// A child process with a pipe from its file descriptor 3. Killed when its owner goes, also by SIGKILL.
+/// A child process with a pipe from its file descriptor 3. Killed when its owner goes, also by
+/// SIGKILL.
 class WorkerProcess {
  public:
   /// `environment` is added to this process's own; standard output and error go to `log`.

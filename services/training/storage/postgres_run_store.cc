@@ -24,9 +24,12 @@ constexpr std::size_t kItemsAtOnce = 5'000;
 constexpr char kLockQueue[] = "SELECT pg_advisory_xact_lock(hashtextextended('training/queue', 0))";
 constexpr char kCountQueued[] = "SELECT count(*) FROM runs WHERE state = 'queued'";
 constexpr char kEnqueue[] =
-    "INSERT INTO runs (run_id, request_id, task, dataset_version_id, dataset_digest, dataset_items, "
-    "classes, recipe, seed, epochs, batch_size, learning_rate, weight_decay, patience, class_weights, "
-    "actor, state, queued_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8, $9, $10, $11, $12, $13, "
+    "INSERT INTO runs (run_id, request_id, task, dataset_version_id, dataset_digest, "
+    "dataset_items, "
+    "classes, recipe, seed, epochs, batch_size, learning_rate, weight_decay, patience, "
+    "class_weights, "
+    "actor, state, queued_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8, $9, $10, $11, $12, "
+    "$13, "
     "$14, $15, $16, 'queued', $17)";
 constexpr char kColumns[] =
     "SELECT run_id, request_id, task, dataset_version_id, dataset_digest, dataset_items, classes, "
@@ -34,7 +37,8 @@ constexpr char kColumns[] =
     "effective_epochs, effective_batch_size, effective_learning_rate, effective_weight_decay, "
     "effective_patience, effective_class_weights, actor, state, reason, cancel_requested, attempt, "
     "phase, steps_done, steps_total, epoch, epochs_total, training_loss, validation_metric, "
-    "samples_per_second, seconds_left, code_version, code_clean, build, model_version_id, best_epoch, "
+    "samples_per_second, seconds_left, code_version, code_clean, build, model_version_id, "
+    "best_epoch, "
     "training_seconds, queued_at, started_at, ended_at FROM runs ";
 constexpr char kClaim[] =
     "UPDATE runs SET state = 'running', owner = $1, lease_until = $3, attempt = attempt + 1, "
@@ -53,7 +57,8 @@ constexpr char kSucceed[] =
     "effective_learning_rate = $12, effective_weight_decay = $13, effective_patience = $14, "
     "effective_class_weights = $15 WHERE run_id = $1 AND owner = $2 AND state = 'running'";
 constexpr char kInsertEvaluation[] =
-    "INSERT INTO run_evaluations (run_id, split, samples, confusion) VALUES ($1, $2, $3, $4::bigint[])";
+    "INSERT INTO run_evaluations (run_id, split, samples, confusion) VALUES ($1, $2, $3, "
+    "$4::bigint[])";
 constexpr char kInsertMetric[] =
     "INSERT INTO run_metrics (run_id, split, place, name, value, low, high, interval) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
@@ -61,8 +66,10 @@ constexpr char kInsertPredictions[] =
     "INSERT INTO run_predictions (run_id, ordinal, sample_id, split, given_class, predicted_class, "
     "probabilities) SELECT $1, row.ordinal, item.sample_id, item.split, item.class_index, "
     "row.predicted, row.probabilities::real[] "
-    "FROM unnest($3::bigint[], $4::integer[], $5::text[]) AS row (ordinal, predicted, probabilities) "
-    "JOIN curation.dataset_items_v1 item ON item.dataset_version_id = $2 AND item.ordinal = row.ordinal";
+    "FROM unnest($3::bigint[], $4::integer[], $5::text[]) AS row (ordinal, predicted, "
+    "probabilities) "
+    "JOIN curation.dataset_items_v1 item ON item.dataset_version_id = $2 AND item.ordinal = "
+    "row.ordinal";
 constexpr char kEnd[] =
     "UPDATE runs SET state = $3, reason = $4, lease_until = NULL, ended_at = $5 "
     "WHERE run_id = $1 AND owner = $2 AND state = 'running'";
@@ -92,16 +99,20 @@ constexpr char kListPredictions[] =
     "FROM run_predictions WHERE run_id = $1 AND ($2 = '' OR split = $2) "
     "AND (NOT $3 OR given_class <> predicted_class) AND ordinal > $4 ORDER BY ordinal LIMIT $5";
 constexpr char kCompare[] =
-    "SELECT count(*) AS either, count(a.sample_id) AS first_samples, count(b.sample_id) AS second_samples, "
+    "SELECT count(*) AS either, count(a.sample_id) AS first_samples, count(b.sample_id) AS "
+    "second_samples, "
     "count(*) FILTER (WHERE a.given_class IS DISTINCT FROM b.given_class) AS different_labels, "
     "count(*) FILTER (WHERE a.given_class = a.predicted_class) AS first_right, "
     "count(*) FILTER (WHERE b.given_class = b.predicted_class) AS second_right, "
-    "count(*) FILTER (WHERE a.given_class = a.predicted_class AND b.given_class <> b.predicted_class) "
+    "count(*) FILTER (WHERE a.given_class = a.predicted_class AND b.given_class <> "
+    "b.predicted_class) "
     "AS only_first, "
-    "count(*) FILTER (WHERE a.given_class <> a.predicted_class AND b.given_class = b.predicted_class) "
+    "count(*) FILTER (WHERE a.given_class <> a.predicted_class AND b.given_class = "
+    "b.predicted_class) "
     "AS only_second "
     "FROM (SELECT * FROM run_predictions WHERE run_id = $1 AND split = $3) a "
-    "FULL JOIN (SELECT * FROM run_predictions WHERE run_id = $2 AND split = $3) b USING (sample_id)";
+    "FULL JOIN (SELECT * FROM run_predictions WHERE run_id = $2 AND split = $3) b USING "
+    "(sample_id)";
 
 template <typename T>
 std::vector<T> ArrayFrom(const pqxx::field& field) {
@@ -125,9 +136,9 @@ std::optional<T> Optional(const pqxx::field& field) {
 
 Hyperparameters HyperparametersFrom(const pqxx::row& row, const std::string& prefix) {
   const auto field = [&](const char* name) { return row[prefix + name]; };
-  return {Optional<std::uint32_t>(field("epochs")),     Optional<std::uint32_t>(field("batch_size")),
-          Optional<double>(field("learning_rate")),     Optional<double>(field("weight_decay")),
-          Optional<std::uint32_t>(field("patience")),   Optional<bool>(field("class_weights"))};
+  return {Optional<std::uint32_t>(field("epochs")),   Optional<std::uint32_t>(field("batch_size")),
+          Optional<double>(field("learning_rate")),   Optional<double>(field("weight_decay")),
+          Optional<std::uint32_t>(field("patience")), Optional<bool>(field("class_weights"))};
 }
 
 Run RunFrom(const pqxx::row& row) {
@@ -169,7 +180,9 @@ Run RunFrom(const pqxx::row& row) {
 
 void AddEvaluations(pqxx::transaction_base& tx, Run* run) {
   for (const auto& row : tx.exec_params(kEvaluations, run->id)) {
-    run->evaluations.push_back({row["split"].c_str(), row["samples"].as<std::uint64_t>(), {},
+    run->evaluations.push_back({row["split"].c_str(),
+                                row["samples"].as<std::uint64_t>(),
+                                {},
                                 ArrayFrom<std::uint64_t>(row["confusion"])});
   }
   for (const auto& row : tx.exec_params(kMetrics, run->id)) {
@@ -266,12 +279,11 @@ Result<EnqueuedRun> PostgresRunStore::Enqueue(const Run& run, std::size_t limit)
                    std::to_string(limit) + " runs wait already; start it again later"};
     }
     const Hyperparameters& asked = run.request.hyperparameters;
-    tx.exec_params0(kEnqueue, run.id, run.request.request_id, run.dataset.task, run.dataset.id,
-                    run.dataset.digest, run.dataset.items,
-                    postgres::TextArrayLiteral(run.dataset.classes), run.request.recipe,
-                    run.request.seed, asked.epochs, asked.batch_size, asked.learning_rate,
-                    asked.weight_decay, asked.patience, asked.class_weights, run.request.actor,
-                    run.queued_at);
+    tx.exec_params0(
+        kEnqueue, run.id, run.request.request_id, run.dataset.task, run.dataset.id,
+        run.dataset.digest, run.dataset.items, postgres::TextArrayLiteral(run.dataset.classes),
+        run.request.recipe, run.request.seed, asked.epochs, asked.batch_size, asked.learning_rate,
+        asked.weight_decay, asked.patience, asked.class_weights, run.request.actor, run.queued_at);
     if (const auto told = Tell(tx, run.id, "run.queued"); !told) return told.error();
     return EnqueuedRun{run, true};
   });
@@ -327,17 +339,17 @@ Result<std::optional<Run>> PostgresRunStore::Claim(const std::string& owner, Tim
 Result<bool> PostgresRunStore::Renew(const std::string& id, const std::string& owner,
                                      Timestamp until, const Progress& progress) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<bool> {
-    const auto rows = tx.exec_params(
-        kRenew, id, owner, until, progress.phase, progress.steps_done, progress.steps_total,
-        progress.epoch, progress.epochs, progress.training_loss, progress.validation_metric,
-        progress.samples_per_second, progress.seconds_left);
+    const auto rows = tx.exec_params(kRenew, id, owner, until, progress.phase, progress.steps_done,
+                                     progress.steps_total, progress.epoch, progress.epochs,
+                                     progress.training_loss, progress.validation_metric,
+                                     progress.samples_per_second, progress.seconds_left);
     if (rows.empty()) return NotOurs(id);
     return rows[0][0].as<bool>();
   });
 }
 
-Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string& owner, Timestamp now,
-                                       const RunOutcome& outcome,
+Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string& owner,
+                                       Timestamp now, const RunOutcome& outcome,
                                        const std::string& model_version_id) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
     const Hyperparameters& effective = outcome.effective;
@@ -352,7 +364,8 @@ Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string&
       for (const auto count : evaluation.confusion) {
         confusion.AddInt(static_cast<std::int64_t>(count));
       }
-      tx.exec_params0(kInsertEvaluation, id, evaluation.split, evaluation.samples, confusion.text());
+      tx.exec_params0(kInsertEvaluation, id, evaluation.split, evaluation.samples,
+                      confusion.text());
       int place = 0;
       for (const auto& metric : evaluation.metrics) {
         tx.exec_params0(kInsertMetric, id, evaluation.split, place++, metric.name, metric.value,
@@ -371,13 +384,15 @@ Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string&
         ordinals.Add(static_cast<std::int64_t>(prediction.ordinal));
         predicted.Add(static_cast<std::int32_t>(prediction.predicted_class));
         postgres::ArrayLiteral row;
-        for (const float value : prediction.probabilities) row.AddDouble(static_cast<double>(value));
+        for (const float value : prediction.probabilities)
+          row.AddDouble(static_cast<double>(value));
         probabilities.Add(row.text());
       }
       const auto stored = tx.exec_params0(kInsertPredictions, id, dataset, ordinals.Parameter(),
                                           predicted.Parameter(), probabilities.Parameter());
       if (static_cast<std::size_t>(stored.affected_rows()) != last - first) {
-        return Error{ErrorCode::kInternal, "run " + id + " predicted items its dataset does not have"};
+        return Error{ErrorCode::kInternal,
+                     "run " + id + " predicted items its dataset does not have"};
       }
     }
     return Tell(tx, id, "run.succeeded");
@@ -388,7 +403,8 @@ Result<void> PostgresRunStore::End(const std::string& id, const std::string& own
                                    RunState state, const std::string& reason) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
     const std::string word(Name(state));
-    if (tx.exec_params0(kEnd, id, owner, word, reason, now).affected_rows() == 0) return NotOurs(id);
+    if (tx.exec_params0(kEnd, id, owner, word, reason, now).affected_rows() == 0)
+      return NotOurs(id);
     return Tell(tx, id, "run." + word);
   });
 }

@@ -86,9 +86,11 @@ std::string ModelCard(const v1::WorkerJob& job, const v1::WorkerResult& result) 
   std::string card = "# " + job.task() + ": " + job.recipe() + "\n\n";
   card += "| | |\n|---|---|\n";
   card += "| run | " + job.run_id() + " |\n";
-  card += "| dataset version | " + job.dataset_version_id() + ", digest " + job.dataset_digest() + " |\n";
+  card += "| dataset version | " + job.dataset_version_id() + ", digest " + job.dataset_digest() +
+          " |\n";
   card += "| recipe, seed | " + job.recipe() + ", " + std::to_string(job.seed()) + " |\n";
-  card += "| code | " + result.code_version() + (result.code_clean() ? "" : " (with changes)") + " |\n";
+  card +=
+      "| code | " + result.code_version() + (result.code_clean() ? "" : " (with changes)") + " |\n";
   for (const auto& evaluation : result.evaluations()) {
     card += "\n## On " + std::to_string(evaluation.samples()) + " " + evaluation.split() +
             " samples\n\n| metric | value | 95 % interval |\n|---|---|---|\n";

@@ -18,7 +18,8 @@ namespace {
 constexpr int kReportDescriptor = 3;
 
 /// Written aside and renamed: a result is whole or not there.
-bool WriteResult(const std::filesystem::path& folder, const tidewheel::training::v1::WorkerResult& result) {
+bool WriteResult(const std::filesystem::path& folder,
+                 const tidewheel::training::v1::WorkerResult& result) {
   const auto partial = folder / "result.pb.part";
   std::ofstream file(partial, std::ios::binary);
   result.SerializeToOstream(&file);
@@ -30,12 +31,15 @@ bool WriteResult(const std::filesystem::path& folder, const tidewheel::training:
 
 }  // namespace
 
-/// Runs one training and ends: 0 with a result (also one that says why it failed), 1 without, 2 on a wrong command line.
+/// Runs one training and ends: 0 with a result (also one that says why it failed), 1 without, 2 on
+/// a wrong command line.
 int main(int argc, char** argv) {
   const tidewheel::ShutdownSignal shutdown;  // First: every thread must inherit its signal mask.
   CLI::App app("Trains one run; started by tidewheel-training.");
   std::string job_file;
-  app.add_option("--job", job_file, "The job as the service wrote it")->required()->check(CLI::ExistingFile);
+  app.add_option("--job", job_file, "The job as the service wrote it")
+      ->required()
+      ->check(CLI::ExistingFile);
   app.set_version_flag("--version", std::string(tidewheel::CurrentBuild().version));
   CLI11_PARSE(app, argc, argv);
   tidewheel::log::Initialise("train-worker");

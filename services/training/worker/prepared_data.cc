@@ -78,7 +78,8 @@ Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::Preproc
   v1::WorkerItem item;
   bool at_end = false;
   for (std::uint64_t ordinal = 0;
-       google::protobuf::util::ParseDelimitedFromZeroCopyStream(&item, &stream, &at_end); ++ordinal) {
+       google::protobuf::util::ParseDelimitedFromZeroCopyStream(&item, &stream, &at_end);
+       ++ordinal) {
     if (stop.stop_requested()) return Error{ErrorCode::kCancelled, "cancelled"};
     OpenSplit& split = item.split() == "test"         ? *test
                        : item.split() == "validation" ? *validation

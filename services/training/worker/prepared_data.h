@@ -28,10 +28,11 @@ struct PreparedData {
   PreparedSplit test;
 };
 
-/// Reads every item's payload, preprocesses it as serving will, and writes one file a split: pictures pass through memory
-/// one at a time. kInvalidArgument, kNotFound, kDataLoss name the item; kFailedPrecondition: a split without items;
-/// kCancelled.
-Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::PreprocessSpec& preprocessing,
+/// Reads every item's payload, preprocesses it as serving will, and writes one file a split:
+/// pictures pass through memory one at a time. kInvalidArgument, kNotFound, kDataLoss name the
+/// item; kFailedPrecondition: a split without items; kCancelled.
+Result<PreparedData> PrepareData(const v1::WorkerJob& job,
+                                 const vision::PreprocessSpec& preprocessing,
                                  const std::filesystem::path& folder, ReportPipe& reports,
                                  const std::stop_token& stop);
 

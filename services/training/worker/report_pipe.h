@@ -6,8 +6,9 @@
 
 namespace tidewheel::training {
 
-/// Tells the service how far the worker is, a few times a second at most. The newest report counts, so one that would
-/// come too soon is dropped, unless its phase is new or it is the last of its phase. For one thread.
+/// Tells the service how far the worker is, a few times a second at most. The newest report counts,
+/// so one that would come too soon is dropped, unless its phase is new or it is the last of its
+/// phase. For one thread.
 class ReportPipe {
  public:
   explicit ReportPipe(int descriptor) : descriptor_(descriptor) {}

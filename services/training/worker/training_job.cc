@@ -28,8 +28,8 @@ class TrainingReports final : public ml::ProgressSink {
     }
     v1::Progress out;
     out.set_phase("training");
-    const auto before = static_cast<std::uint64_t>(progress.epoch - 1) *
-                        static_cast<std::uint64_t>(progress.steps);
+    const auto before =
+        static_cast<std::uint64_t>(progress.epoch - 1) * static_cast<std::uint64_t>(progress.steps);
     out.set_steps_done(before + static_cast<std::uint64_t>(progress.step));
     out.set_steps_total(static_cast<std::uint64_t>(progress.epochs) *
                         static_cast<std::uint64_t>(progress.steps));
@@ -104,13 +104,14 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   const auto data = PrepareData(job, *spec, folder, reports, stop);
   if (!data) return data.error();
 
-  auto architecture = ml::MakeArchitecture(job.recipe(), {spec->channels, spec->height, spec->width},
-                                           static_cast<int>(classes.size()));
+  auto architecture = ml::MakeArchitecture(
+      job.recipe(), {spec->channels, spec->height, spec->width}, static_cast<int>(classes.size()));
   if (!architecture) return architecture.error();
   const auto options = OptionsOf(job, data->training.ordinals.size());
   if (!options) return options.error();
   // The dataset version carries the class weights, sample by sample.
-  const bool weighted = !job.hyperparameters().has_class_weights() || job.hyperparameters().class_weights();
+  const bool weighted =
+      !job.hyperparameters().has_class_weights() || job.hyperparameters().class_weights();
   ml::TensorDataset training = data->training.rows();
   if (!weighted) training.weights = {};
   ml::TensorDataset validation = data->validation.rows();
@@ -135,11 +136,10 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   {
     google::protobuf::io::OstreamOutputStream stream(&predictions);
     std::uint64_t evaluated = 0;
-    for (const auto& [name, split, rows] :
-         {std::tuple{"validation", &data->validation, validation}, std::tuple{"test", &data->test, test}}) {
+    for (const auto& [name, split, rows] : {std::tuple{"validation", &data->validation, validation},
+                                            std::tuple{"test", &data->test, test}}) {
       reports.Tell(PhaseOf("evaluating", evaluated++, 2));
-      const auto probabilities =
-          trained->model.Predict(rows, {.threads = options->threads}, stop);
+      const auto probabilities = trained->model.Predict(rows, {.threads = options->threads}, stop);
       if (!probabilities) return probabilities.error();
       const auto evaluation = Evaluate(name, rows.labels, *probabilities, classes);
       if (!evaluation) return evaluation.error();
@@ -149,7 +149,8 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   }
   predictions.close();
   if (!predictions) {
-    return Error{ErrorCode::kResourceExhausted, "the predictions cannot be written to " + folder.string()};
+    return Error{ErrorCode::kResourceExhausted,
+                 "the predictions cannot be written to " + folder.string()};
   }
 
   reports.Tell(PhaseOf("packaging", 0, 1));
@@ -162,7 +163,8 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   contents.manifest.dataset_digest = job.dataset_digest();
   contents.manifest.code_version = result.code_version() + (build.clean ? "" : "+changes");
   contents.manifest.seed = job.seed();
-  const std::vector<v1::Evaluation> evaluations(result.evaluations().begin(), result.evaluations().end());
+  const std::vector<v1::Evaluation> evaluations(result.evaluations().begin(),
+                                                result.evaluations().end());
   contents.evaluation_json = EvaluationJson(evaluations);
   contents.card_markdown = ModelCard(job, result);
   contents.samples = validation;
