@@ -49,7 +49,8 @@ TEST(ClockTest, TextAndTimeAgree) {
   ASSERT_TRUE(time.ok());
   EXPECT_EQ(FormatUtc(*time), "2026-11-22T10:00:00.250000Z");
   EXPECT_EQ(*ParseUtc("2026-11-22T12:00:00.25+02:00"), *time);
-  for (const char* bad : {"", "2026-13-01T00:00:00Z", "2026-11-22", "2026-11-22T10:00:00", "2026-11-22T10:00:00.Z"}) {
+  for (const char* bad :
+       {"", "2026-13-01T00:00:00Z", "2026-11-22", "2026-11-22T10:00:00", "2026-11-22T10:00:00.Z"}) {
     EXPECT_FALSE(ParseUtc(bad).ok()) << bad;
   }
 }

@@ -29,8 +29,8 @@ Result<Digest> Digest::FromHex(std::string_view hex) {
     if (good) digest.bytes[i] = static_cast<std::uint8_t>(high * 16 + low);
   }
   if (!good) {
-    return Error{ErrorCode::kInvalidArgument,
-                 "\"" + std::string(hex.substr(0, 80)) + "\" is not a SHA-256 of 64 hexadecimal digits"};
+    return Error{ErrorCode::kInvalidArgument, "\"" + std::string(hex.substr(0, 80)) +
+                                                  "\" is not a SHA-256 of 64 hexadecimal digits"};
   }
   return digest;
 }
