@@ -204,12 +204,8 @@ Result<std::size_t> ReplayDeadLetters(Broker& broker, const std::string& topic,
     if (partition.end > partition.begin) to_do[partition.partition] = partition.end;
   }
 
-  auto publisher = broker.NewPublisher();
-  if (!publisher) return publisher.error();
-  const std::vector<std::string> topics = {dead};
-  auto subscription = broker.Subscribe(group, topics);
-  if (!subscription) return subscription.error();
-
+  std::unique_ptr<Publisher> publisher;
+  std::unique_ptr<Subscription> subscription;
   std::size_t moved = 0;
   while (true) {
     const auto lag = broker.Lag(group);
@@ -222,11 +218,19 @@ Result<std::size_t> ReplayDeadLetters(Broker& broker, const std::string& topic,
       }
     }
     if (to_do.empty()) return moved;
+    if (subscription == nullptr) {
+      auto made = broker.NewPublisher();
+      if (!made) return made.error();
+      publisher = std::move(*made);
+      auto joined = broker.Subscribe(group, {&dead, 1});
+      if (!joined) return joined.error();
+      subscription = std::move(*joined);
+    }
     if (stop.stop_requested()) {
       return Error{ErrorCode::kCancelled, "replay of " + dead + ": stopped"};
     }
 
-    auto polled = (*subscription)->Poll(500, milliseconds{500}, stop);
+    auto polled = subscription->Poll(500, milliseconds{500}, stop);
     if (!polled) return polled.error();
     std::erase_if(*polled, [&](const Delivery& delivery) {
       const auto wanted = to_do.find(delivery.partition);
@@ -245,12 +249,12 @@ Result<std::size_t> ReplayDeadLetters(Broker& broker, const std::string& topic,
       message.topic = topic;
       messages.push_back(std::move(message));
     }
-    if (const auto published = (*publisher)->Publish(messages); !published) {
+    if (const auto published = publisher->Publish(messages); !published) {
       return published.error();
     }
     moved += messages.size();
     // Not ours any more: another replay has the partition and sends these again, with the same ids.
-    if (const auto committed = (*subscription)->CommitAfter(*polled);
+    if (const auto committed = subscription->CommitAfter(*polled);
         !committed && committed.error().code != ErrorCode::kAborted) {
       return committed.error();
     }

@@ -30,6 +30,7 @@ using TopicPartition = std::pair<std::string, int>;
 
 // How soon a blocked Poll sees a stop.
 constexpr milliseconds kSlice{50};
+constexpr milliseconds kFirstAssignment{3'000};
 constexpr int kAskMs = 5'000;
 constexpr int kPingMs = 2'000;
 constexpr int kAdminMs = 20'000;
@@ -375,14 +376,27 @@ class KafkaPublisher final : public Publisher {
   std::shared_ptr<Producer> producer_;
 };
 
+/// What a partition holds. A new leader takes a moment until it knows that it is one.
+rd_kafka_resp_err_t AskExtent(rd_kafka_t* handle, const std::string& topic, int partition,
+                              std::int64_t& begin, std::int64_t& end) {
+  const auto deadline = steady_clock::now() + milliseconds{kAskMs};
+  while (true) {
+    const auto code =
+        rd_kafka_query_watermark_offsets(handle, topic.c_str(), partition, &begin, &end, kAskMs);
+    const bool too_early = code == RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION ||
+                           code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    if (!too_early || steady_clock::now() > deadline) return code;
+    std::this_thread::sleep_for(milliseconds{20});
+  }
+}
+
 /// A watermark or the offset of a time, as a number.
 Result<std::int64_t> Resolve(rd_kafka_t* handle, const std::string& topic, int partition,
                              const StartFrom& from) {
   const std::string what = topic + "/" + std::to_string(partition);
   std::int64_t low = 0;
   std::int64_t high = 0;
-  const auto asked =
-      rd_kafka_query_watermark_offsets(handle, topic.c_str(), partition, &low, &high, kAskMs);
+  const auto asked = AskExtent(handle, topic, partition, low, high);
   if (asked != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("offsets of " + what, asked);
   switch (from.kind) {
     case StartFrom::Kind::kBeginning:
@@ -455,7 +469,19 @@ class KafkaSubscription final : public Subscription {
   }
 
   ~KafkaSubscription() override {
-    if (handle_ != nullptr) rd_kafka_consumer_close(handle_.get());
+    if (handle_ == nullptr) return;
+    // librdkafka before 2.3 aborts the process when a member that has joined is destroyed before
+    // its first assignment (its issue 4312).
+    const auto deadline = steady_clock::now() + kFirstAssignment;
+    bool unsafe = !assigned_once_ && HasMemberId();
+    while (unsafe && steady_clock::now() < deadline) {
+      const RdMessage ignored(
+          rd_kafka_consumer_poll(handle_.get(), static_cast<int>(kSlice.count())));
+      unsafe = !assigned_once_;
+    }
+    rd_kafka_consumer_close(handle_.get());
+    // A little memory rather than the process.
+    if (unsafe && !assigned_once_) handle_.release();
   }
 
   Result<std::vector<Delivery>> Poll(std::size_t at_most, milliseconds wait,
@@ -635,6 +661,7 @@ class KafkaSubscription final : public Subscription {
   // Called inside Poll, KeepAlive and the destructor, on their thread.
   void Rebalance(rd_kafka_resp_err_t what, const rd_kafka_topic_partition_list_t& partitions) {
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+      assigned_once_ = true;
       const RdError failed(rd_kafka_incremental_assign(handle_.get(), &partitions));
       if (failed != nullptr) return;
       for (int i = 0; i < partitions.cnt; ++i) {
@@ -663,6 +690,13 @@ class KafkaSubscription final : public Subscription {
     rd_kafka_assign(handle_.get(), nullptr);
   }
 
+  bool HasMemberId() const {
+    char* id = rd_kafka_memberid(handle_.get());
+    const bool has = id != nullptr && *id != '\0';
+    if (id != nullptr) rd_kafka_mem_free(handle_.get(), id);
+    return has;
+  }
+
   void Hear(int code) {
     if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN) all_down_ = true;
   }
@@ -686,6 +720,7 @@ class KafkaSubscription final : public Subscription {
   const milliseconds session_;
   std::map<TopicPartition, std::int64_t> assigned_;  // Next offset to read; -1: not known yet.
   std::deque<Delivery> stashed_;                     // Came while keeping alive.
+  bool assigned_once_ = false;
   bool paused_ = false;
   std::atomic<bool> all_down_ = false;
   Handle handle_;  // Last: its closing calls back into the above.
@@ -727,11 +762,11 @@ class KafkaBroker final : public Broker {
                           code);
       }
     }
-    // Made is not ready: wait until each partition has a leader.
+    // Made is not ready: wait until each partition's leader answers.
     const auto deadline = steady_clock::now() + milliseconds{kAdminMs};
     for (const auto& [topic, ignored] : wanted) {
       while (true) {
-        const auto ready = Partitions(topic);
+        const auto ready = Extent(topic);
         if (ready) break;
         if (steady_clock::now() > deadline) return ready.error();
         std::this_thread::sleep_for(milliseconds{20});
@@ -767,8 +802,7 @@ class KafkaBroker final : public Broker {
     std::vector<PartitionExtent> extents;
     for (int partition = 0; partition < *partitions; ++partition) {
       PartitionExtent extent{partition, 0, 0};
-      const auto code = rd_kafka_query_watermark_offsets(admin_.get(), topic.c_str(), partition,
-                                                         &extent.begin, &extent.end, kAskMs);
+      const auto code = AskExtent(admin_.get(), topic, partition, extent.begin, extent.end);
       if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("offsets of " + topic, code);
       extents.push_back(extent);
     }
@@ -799,8 +833,7 @@ class KafkaBroker final : public Broker {
         if (position.offset < 0) continue;
         PartitionLag lag{position.topic, position.partition, position.offset, 0, 0};
         std::int64_t low = 0;
-        const auto code = rd_kafka_query_watermark_offsets(
-            admin_.get(), position.topic, position.partition, &low, &lag.end, kAskMs);
+        const auto code = AskExtent(admin_.get(), lag.topic, lag.partition, low, lag.end);
         if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("offsets of " + lag.topic, code);
         lag.lag = std::max<std::int64_t>(0, lag.end - std::max(lag.position, low));
         lags.push_back(std::move(lag));

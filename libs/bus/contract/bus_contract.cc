@@ -441,6 +441,22 @@ TEST_P(BusContractTest, HandsPartitionsOverWhenMembersJoinAndLeave) {
   EXPECT_EQ(effects.disorder(), "");
 }
 
+TEST_P(BusContractTest, LetsMembersGoAtAnyMoment) {
+  const std::string topic = NewTopic(1);
+  Effects effects;
+  const Member owner(Subscribe(group_, topic), effects);
+  ASSERT_TRUE(Eventually(kPatience, [&] { return owner.partitions() == 1; }));
+  // Also before it is told what it gets, and when there is nothing left for it.
+  for (int delay = 0; delay < 8; ++delay) {
+    const auto visitor = Subscribe(group_, topic);
+    (void)visitor->Poll(1, milliseconds{delay * 4});
+    const auto alone = Subscribe(group_ + "." + std::to_string(delay), topic);
+    (void)alone->Poll(1, milliseconds{delay * 4});
+  }
+  ASSERT_TRUE(NewPublisher()->Publish(std::vector{Numbered(topic, "k", 1)}).ok());
+  EXPECT_TRUE(Eventually(kPatience, [&] { return effects.events() == 1; }));
+}
+
 TEST_P(BusContractTest, TakesOverFromAKilledMember) {
   const std::string topic = NewTopic(2);
   auto victim = StartMember(options_, group_, topic, seconds{60});
