@@ -50,9 +50,11 @@ class Service:
         platform = self.platform
         values = {"postgres": platform.cluster.dsn(self.row["role"]), "admin": platform.cluster.dsn(postgres.ADMIN),
                   "bus_driver": "kafka" if platform.broker else "postgres", "brokers": platform.broker.address if platform.broker else "",
-                  "payloads": platform.home / "payloads", "state": platform.home / "state" / self.name, "bin": platform.bin,
-                  "platform": platform.run / "platform.json"}
-        given = {self.prefix + key: value.format(**values) for key, value in {**platform.table["environment"], **self.row.get("environment", {})}.items()}
+                  "payloads": platform.home / "payloads", "state": platform.home / "state" / self.name, "bin": platform.bin}
+        settings = dict(self.row.get("environment", {}))
+        for group in self.row["uses"]:
+            settings.update(platform.table["settings"][group])
+        given = {self.prefix + key: value.format(**values) for key, value in settings.items()}
         for asked in self.row["asks"]:
             other = platform.service(asked)
             key = other.row.get("key", other.name.replace("-", "_").upper())

@@ -14,10 +14,10 @@ import unittest
 TOOLS = pathlib.Path(__file__).resolve().parent.parent
 TABLE = {
     "services": [
-        {"name": "model-registry", "key": "REGISTRY", "role": "tidewheel_registry", "asks": []},
-        {"name": "ingestion", "role": "tidewheel_ingestion", "asks": ["model-registry"]},
+        {"name": "model-registry", "key": "REGISTRY", "role": "tidewheel_registry", "uses": [], "asks": []},
+        {"name": "ingestion", "role": "tidewheel_ingestion", "uses": ["postgres", "payloads"], "asks": ["model-registry"]},
     ],
-    "environment": {"POSTGRES_DSN": "{postgres}", "PAYLOADS_ROOT": "{payloads}"},
+    "settings": {"postgres": {"POSTGRES_DSN": "{postgres}"}, "payloads": {"PAYLOADS_ROOT": "{payloads}"}},
 }
 
 
