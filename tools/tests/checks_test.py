@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
@@ -59,6 +60,16 @@ class CheckWordsTest(unittest.TestCase):
         self.assertTrue(self.check.MACHINE.search('"/' + 'home/somebody/x"'))
         for text in ("a/root/b", "docs/work/x", "${x}/work", "/workspace"):
             self.assertFalse(self.check.MACHINE.search(text), text)
+
+
+class CtestOutcomesTest(unittest.TestCase):
+    def test_what_could_not_be_run_has_failed_and_what_skipped_says_so(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".xml") as file:
+            file.write('''<testsuite tests="4"><testcase name="a" status="run"/><testcase name="b" status="fail"><failure message=""/></testcase>
+                <testcase name="c" status="notrun"><skipped message="SKIP_REGULAR_EXPRESSION_MATCHED"/></testcase>
+                <testcase name="d" status="notrun"><skipped message="Unable to find executable"/></testcase></testsuite>''')
+            file.flush()
+            self.assertEqual(list(load("ctest-outcomes").outcomes(file.name)), [("passed", "a"), ("failed", "b"), ("skipped", "c"), ("failed", "d")])
 
 
 if __name__ == "__main__":
