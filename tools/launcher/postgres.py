@@ -3,6 +3,7 @@
 import os
 import pathlib
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,7 @@ class Cluster:
         if version != "15":
             raise Failure(f"{self.link} is a cluster of PostgreSQL {version}, and this platform runs 15")
         self._end_old_server()
+        self._remove_old_socket()
         # Short, because a socket's path may have 107 characters; closed to others, because inside of it everybody is trusted.
         self.socket = pathlib.Path(tempfile.mkdtemp(prefix="tidewheel-", dir="/tmp"))
         self.socket.chmod(0o700)
@@ -142,6 +144,15 @@ class Cluster:
             return
         if same:
             self._run(self.bin / "pg_ctl", "--pgdata", self.data, "--mode=fast", "--wait", "--timeout=60", "stop")
+
+    def _remove_old_socket(self):
+        """Of a launcher that was killed."""
+        try:
+            found = re.search(r"^unix_socket_directories = '(/tmp/tidewheel-[^/']+)'$", (self.data / "postgresql.auto.conf").read_text(), re.MULTILINE)
+        except OSError:
+            return
+        if found:
+            shutil.rmtree(found.group(1), ignore_errors=True)
 
     def ready(self):
         return subprocess.run([self.bin / "pg_isready", "-q", "-h", self.socket, "-p", str(PORT), "-d", "postgres", "-U", ADMIN],

@@ -127,6 +127,7 @@ class UpTest(unittest.TestCase):
         self.up()
         second = self.eventually(lambda: (now := self.platform()) and now["pid"] != first["pid"] and now)
         self.assertEqual(self.sql(second, "SELECT answer FROM kept"), "42")
+        self.assertFalse(pathlib.Path(first["postgres"]["socket_folder"]).exists())
 
     def test_a_service_that_cannot_start_is_named_and_everything_stops(self):
         launcher = self.up(FAKE_BREAKS="ingestion")
