@@ -1,0 +1,129 @@
+#include "tidewheel/training/execution/worker_process.h"
+
+#include <gmock/gmock.h>
+#include <google/protobuf/util/delimited_message_util.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tidewheel/testing/eventually.h"
+#include "tidewheel/testing/temp_folder.h"
+#include "tidewheel/training/execution/worker_files.h"
+
+namespace tidewheel::training {
+namespace {
+
+using ::testing::HasSubstr;
+
+class WorkerProcessTest : public ::testing::Test {
+ protected:
+  Result<WorkerProcess> Shell(const std::string& script) {
+    return WorkerProcess::Start({"/bin/sh", "-c", script}, {"GREETING=hello"}, Log());
+  }
+  std::filesystem::path Log() const { return folder_.path() / "log"; }
+  static int StatusOf(WorkerProcess& process) {
+    std::optional<int> status;
+    EXPECT_TRUE(tidewheel::testing::Eventually(std::chrono::seconds(10), [&] {
+      status = process.Ended();
+      return status.has_value();
+    }));
+    return status.value_or(-1);
+  }
+
+  tidewheel::testing::TempFolder folder_;
+};
+
+TEST_F(WorkerProcessTest, ReportsComeOnTheThirdDescriptorTheRestGoesToTheLog) {
+  auto process = Shell("echo $GREETING >&3; echo out; echo err >&2; exit 3");
+  ASSERT_TRUE(process.ok()) << process.error().message;
+  std::string reports;
+  while (const auto bytes = process->Read(std::chrono::seconds(5))) reports += *bytes;
+  EXPECT_EQ(reports, "hello\n");
+  EXPECT_EQ(DescribeEnd(StatusOf(*process)), "ended with status 3");
+  std::stringstream log;
+  log << std::ifstream(Log()).rdbuf();
+  EXPECT_EQ(log.str(), "out\nerr\n");
+}
+
+TEST_F(WorkerProcessTest, SaysWhichSignalEndedIt) {
+  auto process = Shell("kill -SEGV $$");
+  ASSERT_TRUE(process.ok());
+  EXPECT_THAT(DescribeEnd(StatusOf(*process)), HasSubstr("signal 11"));
+}
+
+TEST_F(WorkerProcessTest, SecretsOfTheServiceStayWithTheService) {
+  setenv("TIDEWHEEL_TRAINING_POSTGRES_DSN", "secret", 1);
+  auto process = Shell("echo \"dsn=$TIDEWHEEL_TRAINING_POSTGRES_DSN\" >&3");
+  ASSERT_TRUE(process.ok());
+  std::string reports;
+  while (const auto bytes = process->Read(std::chrono::seconds(5))) reports += *bytes;
+  EXPECT_EQ(reports, "dsn=\n");
+}
+
+TEST_F(WorkerProcessTest, GoesWithItsOwner) {
+  pid_t pid = 0;
+  {
+    auto process = Shell("echo $$ >&3; exec sleep 1000");
+    ASSERT_TRUE(process.ok());
+    pid = static_cast<pid_t>(std::stol(*process->Read(std::chrono::seconds(5))));
+    EXPECT_EQ(kill(pid, 0), 0);
+  }
+  EXPECT_NE(kill(pid, 0), 0);
+}
+
+TEST(ReportReaderTest, TakesWholeMessagesOnlyAndTheNewest) {
+  std::stringstream stream;
+  for (const std::uint64_t step : {1, 2, 3}) {
+    v1::WorkerReport report;
+    report.mutable_progress()->set_phase("training");
+    report.mutable_progress()->set_steps_done(step);
+    ASSERT_TRUE(google::protobuf::util::SerializeDelimitedToOstream(report, &stream));
+  }
+  const std::string bytes = stream.str();
+  const std::string most = bytes.substr(0, bytes.size() - 1);
+  ReportReader reader;
+  EXPECT_EQ(reader.Add(most)->steps_done, 2U);
+  EXPECT_FALSE(reader.Add("").has_value());
+  EXPECT_EQ(reader.Add(bytes.substr(bytes.size() - 1))->steps_done, 3U);
+}
+
+TEST(ReadOutcomeTest, ZerosAreReadAsZeros) {
+  const tidewheel::testing::TempFolder folder;
+  v1::WorkerResult result;
+  result.set_best_epoch(4);
+  std::ofstream result_file(folder.path() / kResultFile, std::ios::binary);
+  result.SerializeToOstream(&result_file);
+  result_file.close();
+  std::ofstream predictions(folder.path() / kPredictionsFile, std::ios::binary);
+  for (const std::uint32_t predicted : {2U, 0U}) {
+    v1::WorkerPrediction prediction;
+    prediction.set_ordinal(predicted);
+    prediction.set_predicted_class_index(predicted);
+    prediction.add_probabilities(0.5F);
+    ASSERT_TRUE(google::protobuf::util::SerializeDelimitedToOstream(prediction, &predictions));
+  }
+  predictions.close();
+
+  const auto outcome = ReadOutcome(folder.path());
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  ASSERT_EQ(outcome->predictions.size(), 2U);
+  EXPECT_EQ(outcome->predictions[1].predicted_class, 0U);
+  EXPECT_EQ(outcome->predictions[1].probabilities.size(), 1U);
+}
+
+TEST(ReadOutcomeTest, AWorkersOwnReasonIsKept) {
+  const tidewheel::testing::TempFolder folder;
+  EXPECT_EQ(ReadOutcome(folder.path()).error().code, ErrorCode::kNotFound);
+  v1::WorkerResult result;
+  result.set_failure("item 7: JPEG ends early");
+  std::ofstream file(folder.path() / kResultFile, std::ios::binary);
+  result.SerializeToOstream(&file);
+  file.close();
+  EXPECT_EQ(ReadOutcome(folder.path()).error(),
+            (Error{ErrorCode::kFailedPrecondition, "item 7: JPEG ends early"}));
+}
+
+}  // namespace
+}  // namespace tidewheel::training
