@@ -1,14 +1,41 @@
 #include "tidewheel/metrics/exposer.h"
 
+#include <netdb.h>
 #include <prometheus/exposer.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <charconv>
+#include <chrono>
 #include <exception>
 #include <utility>
 
+#include "tidewheel/base/worker.h"
 #include "tidewheel/metrics/internal/families.h"
 
 namespace tidewheel::metrics {
+namespace {
+
+/// Opens and closes a connection to the own port.
+void Knock(const std::string& address) {
+  const auto colon = address.rfind(':');
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  addrinfo wanted{};
+  wanted.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  wanted.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(host.c_str(), address.c_str() + colon + 1, &wanted, &found) != 0) return;
+  const int connection =
+      socket(found->ai_family, found->ai_socktype | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (connection >= 0) {
+    (void)connect(connection, found->ai_addr, found->ai_addrlen);
+    close(connection);
+  }
+  freeaddrinfo(found);
+}
+
+}  // namespace
 
 struct Exposer::Endpoint {
   explicit Endpoint(const std::string& address) : exposer(address, 2) {}
@@ -18,7 +45,17 @@ struct Exposer::Endpoint {
 Exposer::Exposer(std::unique_ptr<Endpoint> endpoint, std::string address)
     : endpoint_(std::move(endpoint)), address_(std::move(address)) {}
 
-Exposer::~Exposer() = default;
+Exposer::~Exposer() {
+  // The HTTP server looks whether it should stop when a connection comes, or every two seconds.
+  const std::string address = address_;
+  Pause pause;
+  const Worker knocking("knock", [&](std::stop_token stop) {
+    do {
+      Knock(address);
+    } while (pause.Wait(stop, std::chrono::milliseconds(10)));
+  });
+  endpoint_.reset();
+}
 
 Result<std::unique_ptr<Exposer>> Exposer::Start(const std::string& address, Registry& registry) {
   const auto colon = address.rfind(':');
