@@ -179,12 +179,12 @@ Result<void> LabelPictures(Story& story) {
   story.report.Set("demo.consensus.majority.accuracy", *majority_accuracy, "ratio", how);
   story.report.Set("demo.consensus.dawid_skene.accuracy", *consensus_accuracy, "ratio", how);
 
-  story.account.Say(FormatCount(crowd_votes) + " votes of " +
-                    std::to_string(crowd.annotators().size()) + " simulated annotators on " +
-                    FormatCount(truth.size()) + " pictures, 3 to 5 each; " +
-                    FormatCount(sender.sent() - crowd_votes) +
-                    " votes for labels that came with the pictures (the test part, read twice); " +
-                    FormatSeconds(seconds));
+  story.account.Say(
+      FormatCount(crowd_votes) + " votes of " + std::to_string(crowd.annotators().size()) +
+      " simulated annotators on " + FormatCount(truth.size()) + " pictures, 3 to 5 each; " +
+      FormatCount(sender.sent() - crowd_votes) +
+      " votes for labels that came with the pictures (those of the test part read twice); " +
+      FormatSeconds(seconds));
   if (auto shown = ShowAnnotators(story, crowd, tallies); !shown) return shown;
   story.account.Say("right labels on what was voted on: majority " +
                     FormatPercent(*majority_accuracy, 2) + " (" + FormatCount(majority->ties()) +

@@ -129,7 +129,8 @@ std::string InWords(const v1::CompareRunsResponse& cnn_and_linear) {
       FormatCount(c.samples()) + " test pictures (" + FormatCount(c.only_first_right()) +
       " only the CNN has right, " + FormatCount(c.only_second_right()) +
       " only the baseline; McNemar, " + (c.exact() ? "exact, " : "") +
-      "p = " + FormatNumber(c.p_value(), 3) + ")";
+      (c.p_value() < 0.001 ? std::string("p < 0.001") : "p = " + FormatNumber(c.p_value(), 3)) +
+      ")";
   if (c.p_value() >= 0.05)
     return "No: the CNN is not shown to be better than the baseline; " + counts;
   return (c.only_first_right() > c.only_second_right()
