@@ -901,6 +901,11 @@ TEST_P(BusContractTest, LosesNothingWhenTheServerIsKilled) {
 
 }  // namespace tidewheel::bus
 
+#ifdef __SANITIZE_ADDRESS__
+// libpqxx 6.4 forgets one result when a server dies in the middle of a statement.
+extern "C" const char* __lsan_default_suppressions() { return "leak:libpqxx\n"; }
+#endif
+
 int main(int count, char** words) {
   const std::vector<std::string> arguments(words + 1, words + count);
   if (!arguments.empty() && arguments[0] == "member") {
