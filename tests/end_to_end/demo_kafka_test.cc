@@ -16,8 +16,7 @@ class DemoOnKafkaTest : public PlatformTest {
 
 TEST_F(DemoOnKafkaTest, TellsTheSameStoryOnARealBroker) {
   ASSERT_NE(platform_, nullptr);
-  const auto demo =
-      RunDemo(*platform_, {"--count", "600", "--bus", "kafka"}, std::chrono::seconds(200));
+  const auto demo = RunDemo(*platform_, {"--bus", "kafka"}, std::chrono::seconds(200));
 
   ASSERT_EQ(demo.program.status, 0) << demo.program.output << demo.program.errors;
   // Predictions and outcomes have come to monitoring through the broker.
