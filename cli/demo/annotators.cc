@@ -16,7 +16,7 @@ constexpr std::size_t kMostVotes = 5;
 Crowd::Crowd(std::size_t classes, const std::vector<Confusion>& confusions, std::uint64_t seed)
     : classes_(classes), seed_(seed) {
   annotators_ = {{"ana", 0.02, {}},         {"boris", 0.03, {}}, {"chen", 0.05, {}},
-                 {"dilara", 0.15, {}},      {"emil", 0.30, {}},  {"farah-biased", 0.05, {}},
+                 {"dilara", 0.22, {}},      {"emil", 0.40, {}},  {"farah-biased", 0.04, {}},
                  {"goran-biased", 0.10, {}}};
   for (std::size_t i = 0; i < confusions.size(); ++i) {
     annotators_[annotators_.size() - 2 + i % 2].confusions.push_back(confusions[i]);

@@ -1,9 +1,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <span>
+
 #include "data_folder.h"
 #include "tidewheel/tests/platform/reports.h"
 #include "tidewheel/tests/platform/wheel.h"
+#include "tidewheel/vision/decode.h"
+#include "tidewheel/vision/preprocess.h"
 
 namespace tidewheel::tests {
 namespace {
@@ -32,6 +37,65 @@ void ExpectTheAgreedFigures(const DemoEnd& demo) {
 
 class TrafficLightsTest : public PlatformTest {};
 
+/// The spec of the task as the platform knows it.
+vision::PreprocessSpec SpecOf(const model_registry::v1::Preprocessing& declared) {
+  vision::PreprocessSpec spec;
+  spec.width = static_cast<int>(declared.width());
+  spec.height = static_cast<int>(declared.height());
+  spec.channels = static_cast<int>(declared.channels());
+  spec.resize = declared.resize() == model_registry::v1::RESIZE_MODE_FIT_PAD
+                    ? vision::Resize::kFitPad
+                    : vision::Resize::kStretch;
+  spec.mean.assign(declared.mean().begin(), declared.mean().end());
+  spec.std.assign(declared.std().begin(), declared.std().end());
+  return spec;
+}
+
+/// Asks inference for the same pictures twice, encoded and preprocessed here by the library that
+/// training uses: equal answers, bit by bit.
+void ExpectServingToPreprocessAsTrainingDoes(Wheel& wheel) {
+  const auto pictures = vision::testing::TrafficLights(*vision::testing::FindDataFolder());
+  ASSERT_TRUE(pictures.ok()) << pictures.error().message;
+  model_registry::v1::GetTaskRequest get;
+  get.set_name(wheel.task());
+  const auto task =
+      wheel.client().Call(&model_registry::v1::ModelRegistryService::Stub::GetTask, get);
+  ASSERT_TRUE(task.ok()) << task.error().message;
+  const auto spec = SpecOf(task->task().spec().preprocessing());
+  constexpr std::size_t kAtOnce = 64;
+  std::size_t compared = 0;
+  for (std::size_t first = 0; first < pictures->size(); first += kAtOnce) {
+    const std::size_t end = std::min(first + kAtOnce, pictures->size());
+    inference::v1::PredictRequest encoded;
+    inference::v1::PredictRequest prepared;
+    std::vector<float> rows((end - first) * spec.OutputSize());
+    for (std::size_t i = first; i < end; ++i) {
+      encoded.mutable_pictures()->add_payloads((*pictures)[i].bytes);
+      const auto image = vision::Decode((*pictures)[i].bytes);
+      ASSERT_TRUE(image.ok()) << (*pictures)[i].path;
+      const auto row = std::span(rows).subspan((i - first) * spec.OutputSize(), spec.OutputSize());
+      ASSERT_TRUE(vision::Preprocess(*image, spec, row).ok());
+    }
+    encoded.set_task(wheel.task());
+    prepared.set_task(wheel.task());
+    for (const std::size_t size :
+         {end - first, static_cast<std::size_t>(spec.channels),
+          static_cast<std::size_t>(spec.height), static_cast<std::size_t>(spec.width)}) {
+      prepared.mutable_tensor()->add_shape(static_cast<std::int64_t>(size));
+    }
+    prepared.mutable_tensor()->set_data(rows.data(), rows.size() * sizeof(float));
+    const auto one = wheel.client().Call(&inference::v1::InferenceService::Stub::Predict, encoded);
+    const auto other =
+        wheel.client().Call(&inference::v1::InferenceService::Stub::Predict, prepared);
+    ASSERT_TRUE(one.ok() && other.ok());
+    ASSERT_EQ(one->predictions_size(), other->predictions_size());
+    for (int i = 0; i < one->predictions_size(); ++i, ++compared) {
+      EXPECT_EQ(one->predictions(i).SerializeAsString(), other->predictions(i).SerializeAsString());
+    }
+  }
+  EXPECT_EQ(compared, 1'484U);
+}
+
 TEST_F(TrafficLightsTest, AreLearnedAndARepeatedRunIsEqualBitByBit) {
   TIDEWHEEL_NEEDS_DATA(folder, "traffic_lights")
   ASSERT_NE(platform_, nullptr);
@@ -39,8 +103,10 @@ TEST_F(TrafficLightsTest, AreLearnedAndARepeatedRunIsEqualBitByBit) {
   ExpectTheAgreedFigures(demo);
   if (HasFailure()) return;
 
-  // The demo's CNN again: same dataset version, recipe and seed.
   Wheel wheel(*platform_, "traffic-lights");
+  ExpectServingToPreprocessAsTrainingDoes(wheel);
+
+  // The demo's CNN again: same dataset version, recipe and seed.
   training::v1::ListRunsRequest list;
   list.set_task("traffic-lights");
   const auto runs =

@@ -183,7 +183,8 @@ Result<void> Platform::Launch(Service& service) {
   options.stdout_file = "/dev/null";
   options.stderr_file = LogFile(service.name);
   auto process = testing::Subprocess::Start(argv, options);
-  if (!process) return process.error();
+  // A program that was not built is a failure, not a reason to skip.
+  if (!process) return Error{ErrorCode::kInternal, process.error().message};
   service.process = *std::move(process);
   return {};
 }
