@@ -82,12 +82,12 @@ setup_debian() {
   fi
 }
 
-# The virtual environment of the tests: $TIDEWHEEL_CACHE/test-venv, marked with the hash of its requirements.
+# setup_venv NAME REQUIREMENTS WHAT: the virtual environment $TIDEWHEEL_CACHE/NAME, marked with the hash of its requirements.
 setup_venv() {
-  local venv=$TIDEWHEEL_CACHE/test-venv requirements=$root/third_party/requirements-test.txt mark
+  local venv=$TIDEWHEEL_CACHE/$1 requirements=$root/third_party/$2 what=$3 mark
   mark="$(sha256sum <"$requirements" | cut -d' ' -f1) $(/usr/bin/python3 --version)"
   [ "$(cat "$venv/.tidewheel-requirements" 2>/dev/null)" != "$mark" ] || return 0
-  say "makes the tests' Python environment in $venv (about 140 MB)"
+  say "makes $what in $venv"
   mkdir -p "$TIDEWHEEL_CACHE"
   rm -rf "$venv"
   /usr/bin/python3 -m venv "$venv"
@@ -99,15 +99,16 @@ setup_kafka() {
   "$root/third_party/kafka/fetch" "$TIDEWHEEL_KAFKA_JARS" </dev/null | sed -e 's/\x1b\[[0-9;]*m//g' -e '/is complete$/d' -e '/^$/d' >&2
 }
 
-# setup [--test] [--kafka] [--bench]
+# setup [--test] [--kafka] [--bench] [--peers]
 setup() {
-  local sections=(build run) with_test= with_kafka= word
+  local sections=(build run) with_test= with_kafka= with_peers= word
   for word in "$@"; do
     case $word in
       --test) sections+=(test); with_test=1 ;;
       --kafka) sections+=(kafka); with_kafka=1 ;;
       --bench) sections+=(bench) ;;
-      *) die "setup knows --test, --kafka and --bench, not $word" ;;
+      --peers) sections+=(peers); with_peers=1 ;;
+      *) die "setup knows --test, --kafka, --bench and --peers, not $word" ;;
     esac
   done
   setup_debian "${sections[@]}"
@@ -115,6 +116,7 @@ setup() {
     say "unpacks LibTorch and OpenVINO into $TIDEWHEEL_CACHE/third-party (615 MB to download, 610 MB on disk)"
   fi
   /usr/bin/python3 "$root/tools/fetch-third-party" >&2
-  if [ -n "$with_test" ]; then setup_venv; fi
+  if [ -n "$with_test" ]; then setup_venv test-venv requirements-test.txt "the tests' Python environment (about 140 MB)"; fi
+  if [ -n "$with_peers" ]; then setup_venv peers-venv requirements-peers.txt "the peers' Python environment (about 400 MB)"; fi
   if [ -n "$with_kafka" ]; then setup_kafka; fi
 }
