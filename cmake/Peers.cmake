@@ -21,6 +21,9 @@ if(TIDEWHEEL_PEERS AND EXISTS ${TIDEWHEEL_PEERS_PYTHON} AND NOT TIDEWHEEL_SANITI
   endif()
 endif()
 
+# Every area's module.
+add_custom_target(peers_all)
+
 # tidewheel_peers(<area> LINK tidewheel::stats ... [TIMEOUT seconds])
 # Python module tidewheel_peers.<area> from <area>_bindings.cc, target peers_<area>; ctest entry peers_<area>_test, which runs
 # <area>_peers_test.py with it and is skipped where there is no environment.
@@ -36,6 +39,7 @@ function(tidewheel_peers area)
     target_link_libraries(peers_${area} PRIVATE ${PEERS_LINK} tidewheel_warnings)
     set_target_properties(peers_${area} PROPERTIES OUTPUT_NAME ${area} CXX_VISIBILITY_PRESET hidden
       LIBRARY_OUTPUT_DIRECTORY ${folder}/tidewheel_peers)
+    add_dependencies(peers_all peers_${area})
     add_test(NAME peers_${area}_test COMMAND ${TIDEWHEEL_PEERS_PYTHON} -B ${CMAKE_CURRENT_SOURCE_DIR}/${area}_peers_test.py)
   else()
     add_test(NAME peers_${area}_test COMMAND sh -c "echo 'no peers: ./tidewheel setup --peers makes their environment'; exit 77")

@@ -37,3 +37,13 @@ build_programs() {
   [ ${#programs[@]} -gt 0 ] || die "preset $1 defines no program in bin/"
   ninja -C "$folder" -j "$(build_jobs)" "${programs[@]}"
 }
+
+# build_targets PRESET [CMAKE OPTION...] -- TARGET...
+build_targets() {
+  local preset=$1 options=()
+  shift
+  while [ "$1" != -- ]; do options+=("$1"); shift; done
+  shift
+  configure "$preset" "${options[@]}"
+  ninja -C "$root/build/$preset" -j "$(build_jobs)" "$@"
+}
