@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "tidewheel/base/random.h"
-#include "tidewheel/labels/consensus.h"
+#include "tidewheel/labels/dawid_skene.h"
 
 namespace tidewheel {
 namespace {

@@ -1,4 +1,6 @@
-#include "tidewheel/labels/consensus.h"
+#include "tidewheel/labels/agreement.h"
+#include "tidewheel/labels/dawid_skene.h"
+#include "tidewheel/labels/majority.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "tidewheel/labels/consensus.h"
+#include "tidewheel/labels/agreement.h"
+#include "tidewheel/labels/dawid_skene.h"
+#include "tidewheel/labels/majority.h"
 
 namespace tidewheel::labels {
 namespace {

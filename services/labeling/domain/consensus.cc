@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "tidewheel/labels/consensus.h"
+#include "tidewheel/labels/dawid_skene.h"
+#include "tidewheel/labels/majority.h"
 
 namespace tidewheel::labeling {
 namespace {
@@ -20,8 +21,10 @@ Result<Consensus> FindConsensus(const VoteTable& votes, ConsensusMethod method) 
                            .items = votes.items,
                            .workers = votes.workers,
                            .classes = votes.classes};
-  auto found =
-      method == ConsensusMethod::kDawidSkene ? labels::DawidSkene(cast) : labels::Majority(cast);
+  // A task with one annotator has labels too: theirs.
+  auto found = method == ConsensusMethod::kDawidSkene
+                   ? labels::DawidSkene(cast, {.known = {}, .without_overlap = true})
+                   : labels::Majority(cast);
   if (!found) return found.error();
 
   Consensus consensus;

@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <functional>
+#include <mutex>
+
+#include "tidewheel/labels/internal/chunks.h"
+#include "tidewheel/labels/internal/scanned_labels.h"
+
+namespace tidewheel::labels::internal {
+namespace {
+
+/// A margin above this is a suspect's: other examples' margins are at most 1e-6.
+constexpr double kSuspectsOwn = 2e-6;
+/// A row's sum is at most 1.001, so p(other) - p(given) is at most this less twice p(given).
+constexpr double kLargestSum = 1.0011;
+
+/// A cell of the joint, and how many examples it loses.
+struct Cell {
+  std::size_t voted = 0;
+  std::size_t count = 0;
+};
+
+/// Prunes one given class after another; one for each thread.
+template <typename T>
+class ClassPruning {
+ public:
+  ClassPruning(const ScannedLabels<T>& scanned, std::vector<std::uint8_t>& marks)
+      : scanned_(scanned), marks_(marks) {}
+
+  /// `suspects`: rows of the class that are suspects, ascending; `rows`: all of its rows,
+  /// ascending, asked for only where a suspect has to be compared with the others.
+  void Run(const std::vector<Cell>& cells, std::span<const std::uint32_t> suspects,
+           const std::function<std::span<const std::uint32_t>()>& rows) {
+    GatherMargins(cells, suspects);
+    std::vector<std::size_t> open;
+    for (std::size_t c = 0; c < cells.size(); ++c) {
+      if (!TakeFromSuspects(cells[c].count, Margins(c, suspects.size()), suspects)) {
+        open.push_back(c);
+      }
+    }
+    if (!open.empty() && !suspects.empty()) TakeFromAll(cells, open, suspects, rows());
+  }
+
+ private:
+  /// Each suspect's row is read once, for all cells of its class.
+  void GatherMargins(const std::vector<Cell>& cells, std::span<const std::uint32_t> suspects) {
+    margins_.resize(cells.size() * suspects.size());
+    for (std::size_t s = 0; s < suspects.size(); ++s) {
+      const double given = scanned_.Given(suspects[s]);
+      for (std::size_t c = 0; c < cells.size(); ++c) {
+        margins_[c * suspects.size() + s] =
+            scanned_.Probability(suspects[s], cells[c].voted) - given;
+      }
+    }
+  }
+  std::span<const double> Margins(std::size_t cell, std::size_t suspects) const {
+    return std::span(margins_).subspan(cell * suspects, suspects);
+  }
+
+  /// False when examples that are no suspects may be among the largest margins.
+  bool TakeFromSuspects(std::size_t count, std::span<const double> margins,
+                        std::span<const std::uint32_t> suspects) {
+    items_.clear();
+    for (std::size_t s = 0; s < margins.size(); ++s) {
+      if (margins[s] > kSuspectsOwn) items_.push_back({-margins[s], suspects[s]});
+    }
+    if (items_.size() < count) return false;
+    Take(count);
+    return true;
+  }
+
+  /// Looks also at those other examples of the class that could come before the last suspect.
+  void TakeFromAll(const std::vector<Cell>& cells, const std::vector<std::size_t>& open,
+                   std::span<const std::uint32_t> suspects, std::span<const std::uint32_t> rows) {
+    std::vector<double> last;  // The margin of the last suspect that can be taken.
+    for (const std::size_t c : open) {
+      const auto margins = Margins(c, suspects.size());
+      std::vector<double> sorted(margins.begin(), margins.end());
+      const auto at =
+          sorted.begin() + static_cast<std::ptrdiff_t>(std::min(cells[c].count, sorted.size())) - 1;
+      std::nth_element(sorted.begin(), at, sorted.end(), std::greater<>());
+      last.push_back(*at);
+    }
+    const double lowest = *std::min_element(last.begin(), last.end());
+    std::vector<std::uint32_t> others;
+    auto suspect = suspects.begin();
+    for (const std::uint32_t row : rows) {
+      if (suspect != suspects.end() && *suspect == row) {
+        ++suspect;
+      } else if (kLargestSum - 2 * scanned_.Given(row) >= lowest) {
+        others.push_back(row);
+      }
+    }
+
+    for (std::size_t i = 0; i < open.size(); ++i) {
+      const Cell& cell = cells[open[i]];
+      const auto margins = Margins(open[i], suspects.size());
+      items_.clear();
+      for (std::size_t s = 0; s < suspects.size(); ++s) {
+        items_.push_back({-margins[s], suspects[s]});
+      }
+      for (const std::uint32_t row : others) {
+        const double margin = scanned_.Probability(row, cell.voted) - scanned_.Given(row);
+        if (margin >= last[i]) items_.push_back({-margin, row});
+      }
+      Take(cell.count);
+    }
+  }
+
+  void Take(std::size_t count) {
+    KeepLowest(scanned_, items_, count);
+    for (const Keyed& item : items_) marks_[item.row] = 1;
+  }
+
+  const ScannedLabels<T>& scanned_;
+  std::vector<std::uint8_t>& marks_;
+  std::vector<double> margins_;  // cells x suspects.
+  std::vector<Keyed> items_;
+};
+
+}  // namespace
+
+template <typename T>
+std::vector<std::uint8_t> PruneByNoiseRate(const ScannedLabels<T>& scanned,
+                                           const IssueOptions& options) {
+  const ConfidentJoint& joint = scanned.joint;
+  const PruneCounts counts = CountsToPrune(joint, options.keep_per_class);
+  ByClass suspects = GroupByClass(
+      scanned.suspects.size(), joint.classes,
+      [&](std::uint32_t position) { return scanned.Label(scanned.suspects[position].row); });
+  for (std::uint32_t& item : suspects.items) item = scanned.suspects[item].row;
+
+  std::vector<std::uint8_t> marks(scanned.labels.size());
+  std::once_flag grouped;
+  ByClass rows;
+  const auto rows_of = [&](std::size_t given) {
+    std::call_once(grouped, [&] {
+      rows = GroupByClass(scanned.labels.size(), joint.classes,
+                          [&](std::uint32_t row) { return scanned.Label(row); });
+    });
+    return rows.Of(given);
+  };
+  std::vector<ClassPruning<T>> pruning(ThreadsFor(joint.classes, options.threads),
+                                       ClassPruning<T>(scanned, marks));
+  ForEachChunk(joint.classes, options.threads, [&](std::size_t given, std::size_t thread) {
+    if (joint.class_counts[given] <= options.keep_per_class) return;
+    std::vector<Cell> cells;
+    for (std::size_t i = joint.row_begin[given]; i < joint.row_begin[given + 1]; ++i) {
+      if (counts.removed[i] == 0) continue;
+      cells.push_back({static_cast<std::size_t>(joint.cells[i].voted), counts.removed[i]});
+    }
+    pruning[thread].Run(cells, suspects.Of(given), [&] { return rows_of(given); });
+  });
+  return marks;
+}
+
+template std::vector<std::uint8_t> PruneByNoiseRate(const ScannedLabels<float>&,
+                                                    const IssueOptions&);
+template std::vector<std::uint8_t> PruneByNoiseRate(const ScannedLabels<double>&,
+                                                    const IssueOptions&);
+
+}  // namespace tidewheel::labels::internal
