@@ -7,7 +7,6 @@
 #include "tidewheel/base/random.h"
 #include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/dsn.h"
-#include "tidewheel/postgres/page_token.h"
 
 namespace tidewheel::postgres {
 namespace {
@@ -41,34 +40,6 @@ TEST(ArrayLiteralTest, EscapesWhatTheTextFormReserves) {
 
   EXPECT_EQ(array.text(), R"({"a\"b\\c,{}",NULL,"NULL","\\x00ff"})");
   EXPECT_EQ(ArrayLiteral().text(), "{}");
-}
-
-TEST(PageTokenTest, ReturnsTheKeysOfTheSameQuery) {
-  const std::vector<std::string> keys = {"2026-11-22", "", std::string("\0any\xff", 5)};
-
-  const auto token = EncodePageToken("samples traffic", keys);
-  const auto read = DecodePageToken("samples traffic", token, 3);
-
-  ASSERT_TRUE(read.ok());
-  EXPECT_EQ(*read, keys);
-  EXPECT_EQ(
-      token.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"),
-      std::string::npos);
-  EXPECT_TRUE(DecodePageToken("samples traffic", "", 3)->empty());
-}
-
-TEST(PageTokenTest, RefusesAnotherQueryAndAnyChange) {
-  const auto token = EncodePageToken("samples traffic", {"key", "more"});
-
-  EXPECT_EQ(DecodePageToken("samples fashion", token, 2).error().code, ErrorCode::kInvalidArgument);
-  EXPECT_FALSE(DecodePageToken("samples traffic", token, 1).ok());
-  EXPECT_FALSE(DecodePageToken("samples traffic", "not a token", 2).ok());
-  for (std::size_t i = 0; i + 1 < token.size(); ++i) {
-    std::string changed = token;
-    changed[i] = changed[i] == 'A' ? 'B' : 'A';
-    EXPECT_FALSE(DecodePageToken("samples traffic", changed, 2).ok()) << i;
-    EXPECT_FALSE(DecodePageToken("samples traffic", token.substr(0, i + 1), 2).ok()) << i;
-  }
 }
 
 TEST(DsnTest, SetsAParameterInBothForms) {

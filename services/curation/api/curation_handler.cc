@@ -5,7 +5,6 @@
 #include <string>
 
 #include "tidewheel/curation/api/convert.h"
-#include "tidewheel/curation/api/page_token.h"
 #include "tidewheel/rpc/page.h"
 #include "tidewheel/rpc/status.h"
 
@@ -78,22 +77,19 @@ grpc::Status CurationHandler::GetDatasetVersion(grpc::ServerContext* /*context*/
 grpc::Status CurationHandler::ListDatasetVersions(grpc::ServerContext* /*context*/,
                                                   const v1::ListDatasetVersionsRequest* request,
                                                   v1::ListDatasetVersionsResponse* response) {
-  const auto page_size = rpc::PageSize(request->page_size());
-  if (!page_size) return rpc::ToGrpcStatus(page_size.error());
-  const auto size = static_cast<std::size_t>(*page_size);
   const std::string filter = "versions\n" + request->task();
-  const auto token = ReadPageToken(filter, request->page_token());
-  if (!token) return rpc::ToGrpcStatus(token.error());
-  const auto cursor = CursorOf(*token);
+  const auto page = rpc::ReadPage(request->page_size(), request->page_token(), filter);
+  if (!page) return rpc::ToGrpcStatus(page.error());
+  const auto cursor = CursorOf(page->cursor);
   if (!cursor) return rpc::ToGrpcStatus(cursor.error());
 
   // One more than asked for tells whether there is a next page.
-  auto versions = store_.List({request->task()}, *cursor, size + 1);
+  auto versions = store_.List({request->task()}, *cursor, page->size + 1);
   if (!versions) return rpc::ToGrpcStatus(versions.error());
 
-  if (versions->size() > size) {
-    versions->resize(size);
-    response->set_next_page_token(MakePageToken(filter, CursorText(versions->back())));
+  if (versions->size() > page->size) {
+    versions->resize(page->size);
+    response->set_next_page_token(rpc::NextPageToken(filter, CursorText(versions->back())));
   }
   for (const DatasetVersion& version : *versions) {
     *response->add_dataset_versions() = ToProto(version);
@@ -104,9 +100,6 @@ grpc::Status CurationHandler::ListDatasetVersions(grpc::ServerContext* /*context
 grpc::Status CurationHandler::ListDatasetItems(grpc::ServerContext* /*context*/,
                                                const v1::ListDatasetItemsRequest* request,
                                                v1::ListDatasetItemsResponse* response) {
-  const auto page_size = rpc::PageSize(request->page_size());
-  if (!page_size) return rpc::ToGrpcStatus(page_size.error());
-  const auto size = static_cast<std::size_t>(*page_size);
   ItemFilter filter{.dataset_version_id = DatasetVersionId(request->dataset_version_id()),
                     .split = {},
                     .class_name = request->class_name()};
@@ -117,17 +110,17 @@ grpc::Status CurationHandler::ListDatasetItems(grpc::ServerContext* /*context*/,
   }
   const std::string bound = "items\n" + request->dataset_version_id() + "\n" + request->split() +
                             "\n" + request->class_name();
-  const auto token = ReadPageToken(bound, request->page_token());
-  if (!token) return rpc::ToGrpcStatus(token.error());
+  const auto page = rpc::ReadPage(request->page_size(), request->page_token(), bound);
+  if (!page) return rpc::ToGrpcStatus(page.error());
   std::uint64_t from = 0;  // A sealed token holds nothing but digits.
-  std::from_chars(token->data(), token->data() + token->size(), from);
+  std::from_chars(page->cursor.data(), page->cursor.data() + page->cursor.size(), from);
 
-  auto items = store_.ListItems(filter, from, size + 1);
+  auto items = store_.ListItems(filter, from, page->size + 1);
   if (!items) return rpc::ToGrpcStatus(items.error());
 
-  if (items->size() > size) {
-    response->set_next_page_token(MakePageToken(bound, std::to_string(items->back().ordinal)));
-    items->resize(size);
+  if (items->size() > page->size) {
+    response->set_next_page_token(rpc::NextPageToken(bound, std::to_string(items->back().ordinal)));
+    items->resize(page->size);
   }
   for (const DatasetItem& item : *items) *response->add_items() = ToProto(item);
   return grpc::Status::OK;

@@ -6,11 +6,11 @@
 #include <bit>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/events/v1/events.pb.h"
 #include "tidewheel/ingestion/storage/json_map.h"
 #include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/outbox.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::ingestion {
@@ -255,7 +255,7 @@ Result<Page<Sample>> PostgresSampleStore::List(const SampleFilter& filter,
   const std::string split(filter.split ? Name(*filter.split) : std::string_view());
   const std::string query = "samples/" + filter.task + "/" + split + "/" + filter.source + "/" +
                             filter.name + (filter.include_deactivated ? "/all" : "/active");
-  const auto after = postgres::DecodePageToken(query, request.token, 1);
+  const auto after = DecodePageToken(query, request.token, 1);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<Sample>> {
     const auto rows = tx.exec_params(
@@ -268,7 +268,7 @@ Result<Page<Sample>> PostgresSampleStore::List(const SampleFilter& filter,
     Page<Sample> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::EncodePageToken(query, {page.items.back().id});
+        page.next_token = EncodePageToken(query, {page.items.back().id});
         break;
       }
       page.items.push_back(SampleFrom(row));
@@ -299,7 +299,7 @@ Result<Page<QuarantinedSample>> PostgresSampleStore::ListQuarantine(
     const std::string& task, std::optional<ReasonCode> reason, const PageRequest& request) {
   const std::string word(reason ? Name(*reason) : std::string_view());
   const std::string query = "quarantine/" + task + "/" + word;
-  const auto after = postgres::DecodePageToken(query, request.token, 1);
+  const auto after = DecodePageToken(query, request.token, 1);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<QuarantinedSample>> {
     Page<QuarantinedSample> page;
@@ -309,7 +309,7 @@ Result<Page<QuarantinedSample>> PostgresSampleStore::ListQuarantine(
          tx.exec_params(kListQuarantine, task, word, after->empty() ? std::string() : (*after)[0],
                         request.size + 1)) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::EncodePageToken(query, {page.items.back().id});
+        page.next_token = EncodePageToken(query, {page.items.back().id});
         break;
       }
       QuarantinedSample sample;

@@ -5,26 +5,15 @@
 #include <utility>
 
 #include "tidewheel/labeling/api/convert.h"
-#include "tidewheel/labeling/api/page_token.h"
 #include "tidewheel/rpc/page.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::labeling {
 namespace {
 
-/// What a list call asks for.
-struct Page {
-  std::string cursor;
-  std::size_t size = 0;
-};
-
 template <typename Request>
-Result<Page> PageOf(const Request& request, const std::string& filter) {
-  const auto size = rpc::PageSize(request.page_size());
-  if (!size) return size.error();
-  auto cursor = ReadPageToken(filter, request.page_token());
-  if (!cursor) return cursor.error();
-  return Page{.cursor = std::move(*cursor), .size = static_cast<std::size_t>(*size)};
+Result<rpc::Page> PageOf(const Request& request, const std::string& filter) {
+  return rpc::ReadPage(request.page_size(), request.page_token(), filter);
 }
 
 Result<void> CheckTask(const std::string& task) {
@@ -77,7 +66,7 @@ grpc::Status LabelingHandler::ListVotes(grpc::ServerContext* /*context*/,
 
   if (votes->size() > page->size) {
     votes->resize(page->size);
-    response->set_next_page_token(MakePageToken(filter, votes->back().vote_id.text()));
+    response->set_next_page_token(rpc::NextPageToken(filter, votes->back().vote_id.text()));
   }
   for (const Vote& vote : *votes) *response->add_votes() = ToProto(vote);
   return grpc::Status::OK;
@@ -130,7 +119,7 @@ grpc::Status LabelingHandler::ListLabels(grpc::ServerContext* /*context*/,
 
   if (labels->size() > page->size) {
     labels->resize(page->size);
-    response->set_next_page_token(MakePageToken(filter, labels->back().sample_id.text()));
+    response->set_next_page_token(rpc::NextPageToken(filter, labels->back().sample_id.text()));
   }
   for (const Label& label : *labels) *response->add_labels() = ToProto(label);
   return grpc::Status::OK;
@@ -151,7 +140,7 @@ grpc::Status LabelingHandler::ListAnnotators(grpc::ServerContext* /*context*/,
 
   if (annotators->size() > page->size) {
     annotators->resize(page->size);
-    response->set_next_page_token(MakePageToken(filter, annotators->back().annotator));
+    response->set_next_page_token(rpc::NextPageToken(filter, annotators->back().annotator));
   }
   for (const Annotator& annotator : *annotators) {
     *response->add_annotators() = ToProto(annotator);

@@ -1,7 +1,7 @@
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
 
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/blob/sha256.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::model_registry {
@@ -54,7 +54,7 @@ void AppendAuditEntry(pqxx::work& tx, const AuditDraft& draft, Timestamp at) {
 
 Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
                                                 const PageRequest& request) {
-  const auto after = postgres::DecodePageToken("audit/" + subject, request.token, 1);
+  const auto after = DecodePageToken("audit/" + subject, request.token, 1);
   if (!after) return after.error();
   const std::string below = after->empty() ? "9223372036854775807" : (*after)[0];
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<AuditEntry>> {
@@ -62,8 +62,8 @@ Result<Page<AuditEntry>> PostgresAuditLog::List(const std::string& subject,
     Page<AuditEntry> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::EncodePageToken("audit/" + subject,
-                                                    {std::to_string(page.items.back().number)});
+        page.next_token =
+            EncodePageToken("audit/" + subject, {std::to_string(page.items.back().number)});
         break;
       }
       page.items.push_back(EntryFrom(row));

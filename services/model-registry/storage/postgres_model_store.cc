@@ -3,10 +3,10 @@
 #include <pqxx/pqxx>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/model_registry/storage/model_event.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
 #include "tidewheel/postgres/arrays.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::model_registry {
@@ -203,7 +203,7 @@ Result<std::optional<ModelVersion>> PostgresModelStore::FindByRun(const std::str
 
 Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
                                                     const PageRequest& request) {
-  const auto after = postgres::DecodePageToken("models/" + task, request.token, 2);
+  const auto after = DecodePageToken("models/" + task, request.token, 2);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<ModelVersion>> {
     const auto rows =
@@ -219,7 +219,7 @@ Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
       if (page.items.size() == request.size) {
         const auto& last = page.items.back();
         page.next_token =
-            postgres::EncodePageToken("models/" + task, {FormatUtc(last.registered_at), last.id});
+            EncodePageToken("models/" + task, {FormatUtc(last.registered_at), last.id});
         break;
       }
       page.items.push_back(Complete(tx, row));
@@ -294,7 +294,7 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task,
 
 Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& task,
                                                            const PageRequest& request) {
-  const auto after = postgres::DecodePageToken("deployments/" + task, request.token, 1);
+  const auto after = DecodePageToken("deployments/" + task, request.token, 1);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<DeploymentPage> {
     DeploymentPage result;
@@ -303,7 +303,7 @@ Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& ta
     for (const auto& row : rows) {
       if (result.page.items.size() == request.size) {
         result.page.next_token =
-            postgres::EncodePageToken("deployments/" + task, {result.page.items.back().task});
+            EncodePageToken("deployments/" + task, {result.page.items.back().task});
         break;
       }
       result.page.items.push_back(DeploymentFrom(tx, row));

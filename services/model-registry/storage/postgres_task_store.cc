@@ -1,8 +1,8 @@
 #include "tidewheel/model_registry/storage/postgres_task_store.h"
 
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/model_registry/declaration/task_yaml.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::model_registry {
@@ -77,7 +77,7 @@ Result<std::optional<Task>> PostgresTaskStore::FindVersion(const std::string& na
 }
 
 Result<Page<Task>> PostgresTaskStore::List(const PageRequest& request) {
-  const auto after = postgres::DecodePageToken("tasks", request.token, 1);
+  const auto after = DecodePageToken("tasks", request.token, 1);
   if (!after) return after.error();
   const std::string last = after->empty() ? std::string() : (*after)[0];
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<Task>> {
@@ -85,7 +85,7 @@ Result<Page<Task>> PostgresTaskStore::List(const PageRequest& request) {
     Page<Task> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
-        page.next_token = postgres::EncodePageToken("tasks", {page.items.back().spec.name});
+        page.next_token = EncodePageToken("tasks", {page.items.back().spec.name});
         break;
       }
       auto task = TaskFrom(row);

@@ -9,9 +9,9 @@
 #include <set>
 #include <utility>
 
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/postgres/arrays.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::monitoring {
@@ -352,7 +352,7 @@ Result<std::optional<Prediction>> PostgresMonitoringStore::FindPrediction(
 Result<Page<Window>> PostgresMonitoringStore::ListWindows(const ModelKey& model,
                                                           const PageRequest& request) {
   const std::string query = "windows/" + model.task + "/" + model.model_version_id;
-  const auto token = postgres::DecodePageToken(query, request.token, 4);
+  const auto token = DecodePageToken(query, request.token, 4);
   if (!token) return token.error();
   const std::vector<std::string> after =
       token->empty() ? std::vector<std::string>{"", "", "", "0"} : *token;
@@ -363,9 +363,9 @@ Result<Page<Window>> PostgresMonitoringStore::ListWindows(const ModelKey& model,
                         after[2], after[3], request.size + 1)) {
       if (page.items.size() == request.size) {
         const Window& last = page.items.back();
-        page.next_token = postgres::EncodePageToken(
-            query, {FormatUtc(last.last_at), last.model.task, last.model.model_version_id,
-                    std::to_string(last.number)});
+        page.next_token =
+            EncodePageToken(query, {FormatUtc(last.last_at), last.model.task,
+                                    last.model.model_version_id, std::to_string(last.number)});
         break;
       }
       Window window;
@@ -391,7 +391,7 @@ Result<Page<Window>> PostgresMonitoringStore::ListWindows(const ModelKey& model,
 Result<Page<ModelSummary>> PostgresMonitoringStore::ListSummaries(const std::string& task,
                                                                   const PageRequest& request) {
   const std::string query = "summaries/" + task;
-  const auto token = postgres::DecodePageToken(query, request.token, 2);
+  const auto token = DecodePageToken(query, request.token, 2);
   if (!token) return token.error();
   const std::vector<std::string> after = token->empty() ? std::vector<std::string>{"", ""} : *token;
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<ModelSummary>> {
@@ -400,7 +400,7 @@ Result<Page<ModelSummary>> PostgresMonitoringStore::ListSummaries(const std::str
          tx.exec_params(kListModels, task, after[0], after[1], request.size + 1)) {
       if (page.items.size() == request.size) {
         const ModelKey& last = page.items.back().model;
-        page.next_token = postgres::EncodePageToken(query, {last.task, last.model_version_id});
+        page.next_token = EncodePageToken(query, {last.task, last.model_version_id});
         break;
       }
       ModelSummary summary;

@@ -3,11 +3,11 @@
 #include <pqxx/pqxx>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/base/page_token.h"
 #include "tidewheel/events/v1/events.pb.h"
 #include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/copy_rows.h"
 #include "tidewheel/postgres/outbox.h"
-#include "tidewheel/postgres/page_token.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::training {
@@ -299,7 +299,7 @@ Result<Page<Run>> PostgresRunStore::List(const std::string& task, std::optional<
                                          const PageRequest& request) {
   const std::string word(state ? Name(*state) : std::string_view());
   const std::string query = "runs/" + task + "/" + word;
-  const auto after = postgres::DecodePageToken(query, request.token, 2);
+  const auto after = DecodePageToken(query, request.token, 2);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<Run>> {
     const auto rows = tx.exec_params(
@@ -313,7 +313,7 @@ Result<Page<Run>> PostgresRunStore::List(const std::string& task, std::optional<
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
         const Run& last = page.items.back();
-        page.next_token = postgres::EncodePageToken(query, {FormatUtc(last.queued_at), last.id});
+        page.next_token = EncodePageToken(query, {FormatUtc(last.queued_at), last.id});
         break;
       }
       page.items.push_back(RunFrom(row));
@@ -454,7 +454,7 @@ Result<Page<RunPrediction>> PostgresRunStore::ListPredictions(const PredictionFi
   }
   const std::string query =
       "predictions/" + filter.run_id + "/" + filter.split + (filter.errors_only ? "/errors" : "");
-  const auto after = postgres::DecodePageToken(query, request.token, 1);
+  const auto after = DecodePageToken(query, request.token, 1);
   if (!after) return after.error();
   const std::string last = after->empty() ? "-1" : (*after)[0];
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<RunPrediction>> {
@@ -462,8 +462,7 @@ Result<Page<RunPrediction>> PostgresRunStore::ListPredictions(const PredictionFi
     for (const auto& row : tx.exec_params(kListPredictions, filter.run_id, filter.split,
                                           filter.errors_only, last, request.size + 1)) {
       if (page.items.size() == request.size) {
-        page.next_token =
-            postgres::EncodePageToken(query, {std::to_string(page.items.back().ordinal)});
+        page.next_token = EncodePageToken(query, {std::to_string(page.items.back().ordinal)});
         break;
       }
       page.items.push_back({row["ordinal"].as<std::uint64_t>(), row["sample_id"].c_str(),

@@ -6,7 +6,7 @@
 
 #include "tidewheel/base/result.h"
 
-namespace tidewheel::postgres {
+namespace tidewheel {
 
 /// Where the next page of a keyset listing starts, as an opaque base64url text. `query` is
 /// everything that decides which rows are listed and in what order (task, filter, order, not the
@@ -18,4 +18,4 @@ std::string EncodePageToken(std::string_view query, const std::vector<std::strin
 Result<std::vector<std::string>> DecodePageToken(std::string_view query, std::string_view token,
                                                  std::size_t keys);
 
-}  // namespace tidewheel::postgres
+}  // namespace tidewheel

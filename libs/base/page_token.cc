@@ -1,11 +1,11 @@
-#include "tidewheel/postgres/page_token.h"
+#include "tidewheel/base/page_token.h"
 
 #include <cstdint>
 #include <optional>
 
 #include "tidewheel/base/random.h"
 
-namespace tidewheel::postgres {
+namespace tidewheel {
 namespace {
 
 constexpr std::string_view kAlphabet =
@@ -89,4 +89,4 @@ Result<std::vector<std::string>> DecodePageToken(std::string_view query, std::st
   return found;
 }
 
-}  // namespace tidewheel::postgres
+}  // namespace tidewheel
