@@ -12,7 +12,7 @@ Result<ExitStatus> Status(CommandLine& line) {
   struct Row {
     std::string name;
     std::string address;
-    std::future<HealthAnswer> answer;
+    std::future<rpc::HealthAnswer> answer;
   };
   // A service's state must not cost more than a glance; a longer wait can be had with --timeout.
   const auto deadline = std::min(platform.options().deadline, std::chrono::milliseconds(3'000));
@@ -22,7 +22,7 @@ Result<ExitStatus> Status(CommandLine& line) {
     if (!address && address.error().code != ErrorCode::kNotFound) return address.error();
     Row row{name, address ? *address : "", {}};
     if (address) {
-      row.answer = std::async(std::launch::async, CheckHealth, *address, deadline);
+      row.answer = std::async(std::launch::async, &cli::CheckHealth, *address, deadline);
     }
     rows.push_back(std::move(row));
   }
@@ -31,14 +31,14 @@ Result<ExitStatus> Status(CommandLine& line) {
   object.EnsureList("services");
   Table table({"SERVICE", "STATE", "ADDRESS", ">ANSWER", "PROBLEM"});
   for (Row& row : rows) {
-    HealthAnswer answer;
+    rpc::HealthAnswer answer;
     answer.problem = "the platform file does not name it";
     if (row.answer.valid()) answer = row.answer.get();
-    const bool serving = answer.state == HealthAnswer::State::kServing;
+    const bool serving = answer.state == rpc::HealthAnswer::State::kServing;
     all = all && serving;
-    const char* state = serving                                            ? "serving"
-                        : answer.state == HealthAnswer::State::kNotServing ? "not serving"
-                                                                           : "unreachable";
+    const char* state = serving                                                 ? "serving"
+                        : answer.state == rpc::HealthAnswer::State::kNotServing ? "not serving"
+                                                                                : "unreachable";
     object.Add("services", JsonObject()
                                .Set("name", row.name)
                                .Set("address", row.address)

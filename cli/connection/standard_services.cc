@@ -6,12 +6,10 @@
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
-#include <future>
 #include <map>
 #include <set>
 #include <utility>
 
-#include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::cli {
@@ -127,42 +125,10 @@ class ReflectionStream {
 
 }  // namespace
 
-HealthAnswer CheckHealth(const std::string& address, std::chrono::milliseconds deadline) {
-  const auto begin = std::chrono::steady_clock::now();
+rpc::HealthAnswer CheckHealth(const std::string& address, std::chrono::milliseconds deadline) {
   rpc::ChannelOptions options;
   options.attempts = 1;
-  const auto channel = rpc::OpenChannel(address, options);
-  grpc::GenericStub stub(channel);
-  rpc::ClientContextWithDeadline context(deadline);
-  const grpc::ByteBuffer request = ToBuffer({});
-  grpc::ByteBuffer response;
-  std::promise<grpc::Status> answered;
-  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(), &request, &response,
-                 [&](grpc::Status status) { answered.set_value(std::move(status)); });
-  const grpc::Status status = answered.get_future().get();
-
-  HealthAnswer answer;
-  answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (!status.ok()) {
-    const bool answers = status.error_code() != grpc::StatusCode::UNAVAILABLE &&
-                         status.error_code() != grpc::StatusCode::DEADLINE_EXCEEDED;
-    answer.state = answers ? HealthAnswer::State::kNotServing : HealthAnswer::State::kUnreachable;
-    answer.problem = status.error_message();
-    return answer;
-  }
-  UnknownFieldSet fields;
-  std::uint64_t state = 0;
-  if (fields.ParseFromString(FromBuffer(response))) {
-    for (int i = 0; i < fields.field_count(); ++i) {
-      const UnknownField& field = fields.field(i);
-      if (field.number() == 1 && field.type() == UnknownField::TYPE_VARINT) state = field.varint();
-    }
-  }
-  constexpr std::uint64_t kServing = 1;
-  answer.state =
-      state == kServing ? HealthAnswer::State::kServing : HealthAnswer::State::kNotServing;
-  if (state != kServing) answer.problem = "one of its dependencies does not answer";
-  return answer;
+  return rpc::CheckHealth(rpc::OpenChannel(address, options), deadline);
 }
 
 Result<std::vector<ListedService>> ListByReflection(const std::string& address,

@@ -5,20 +5,15 @@
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/rpc/client.h"
 
-/// Clients of the two services that every gRPC server of the platform has beside its own. Their
-/// messages are read field by field (numbers are part of the published contracts), so that no copy
-/// of foreign protos lives here.
+/// Clients of the two services that every gRPC server of the platform has beside its own.
+/// Reflection is read field by field (numbers are part of the published contract), so that no copy
+/// of its proto lives here.
 namespace tidewheel::cli {
 
-/// What grpc.health.v1.Health/Check says of the whole server.
-struct HealthAnswer {
-  enum class State { kServing, kNotServing, kUnreachable } state = State::kUnreachable;
-  std::string problem;  // Empty when it serves.
-  double seconds = 0;   // Until the answer.
-};
-
-HealthAnswer CheckHealth(const std::string& address, std::chrono::milliseconds deadline);
+/// Asks a server of its own, on a connection of its own.
+rpc::HealthAnswer CheckHealth(const std::string& address, std::chrono::milliseconds deadline);
 
 struct ListedRpc {
   std::string name;

@@ -62,6 +62,29 @@ std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address,
       address, grpc::InsecureChannelCredentials(), arguments, std::move(interceptors));
 }
 
+HealthAnswer CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                         std::chrono::milliseconds deadline) {
+  const auto begin = std::chrono::steady_clock::now();
+  ClientContextWithDeadline context(deadline);
+  HealthCheckResponse response;
+  const auto status = grpc::health::v1::Health::NewStub(channel)->Check(&context, {}, &response);
+
+  HealthAnswer answer;
+  answer.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  if (!status.ok()) {
+    const bool nobody = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+                        status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
+    answer.state = nobody ? HealthAnswer::State::kUnreachable : HealthAnswer::State::kNotServing;
+    answer.problem = status.error_message();
+  } else if (response.status() == HealthCheckResponse::SERVING) {
+    answer.state = HealthAnswer::State::kServing;
+  } else {
+    answer.state = HealthAnswer::State::kNotServing;
+    answer.problem = "one of its dependencies does not answer";
+  }
+  return answer;
+}
+
 Result<void> WaitUntilServing(const std::string& address, std::chrono::milliseconds limit,
                               const std::string& service) {
   const auto deadline = std::chrono::system_clock::now() + limit;

@@ -41,6 +41,17 @@ class ClientContextWithDeadline final : public grpc::ClientContext {
   }
 };
 
+/// What a server's health service says of the whole server.
+struct HealthAnswer {
+  enum class State { kServing, kNotServing, kUnreachable } state = State::kUnreachable;
+  std::string problem;  // Empty when it serves.
+  double seconds = 0;   // Until the answer.
+};
+
+/// Asks once. A server without a health service, or one that answers with an error, does not serve.
+HealthAnswer CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                         std::chrono::milliseconds deadline);
+
 /// Waits until the health service at `address` says SERVING for `service` (empty: the whole
 /// server). kDeadlineExceeded says what it answered last.
 Result<void> WaitUntilServing(const std::string& address, std::chrono::milliseconds limit,

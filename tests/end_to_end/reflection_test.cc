@@ -35,7 +35,7 @@ TEST_F(StandardServicesTest, EachServiceListsItsRpcsByReflectionAndIsHealthy) {
     EXPECT_THAT(names, IsSupersetOf({std::string("grpc.health.v1.Health"),
                                      std::string("grpc.reflection.v1alpha.ServerReflection")}));
     EXPECT_EQ(cli::CheckHealth(address, std::chrono::seconds(10)).state,
-              cli::HealthAnswer::State::kServing);
+              rpc::HealthAnswer::State::kServing);
   }
 }
 

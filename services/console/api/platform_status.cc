@@ -9,13 +9,13 @@
 namespace tidewheel::console {
 namespace {
 
-v1::Health ToProto(BackendHealth::State state) {
+v1::Health ToProto(rpc::HealthAnswer::State state) {
   switch (state) {
-    case BackendHealth::State::kServing:
+    case rpc::HealthAnswer::State::kServing:
       return v1::HEALTH_SERVING;
-    case BackendHealth::State::kNotServing:
+    case rpc::HealthAnswer::State::kNotServing:
       return v1::HEALTH_NOT_SERVING;
-    case BackendHealth::State::kUnreachable:
+    case rpc::HealthAnswer::State::kUnreachable:
       return v1::HEALTH_UNREACHABLE;
   }
   return v1::HEALTH_UNSPECIFIED;
@@ -26,7 +26,7 @@ v1::Health ToProto(BackendHealth::State state) {
 v1::GetPlatformStatusResponse CheckPlatform(const Backends& backends,
                                             std::chrono::milliseconds deadline) {
   const auto addresses = backends.addresses();
-  std::vector<std::future<BackendHealth>> answers;
+  std::vector<std::future<rpc::HealthAnswer>> answers;
   for (const auto& [service, address] : addresses) {
     answers.push_back(std::async(std::launch::async, [&backends, &service = service, deadline] {
       return backends.CheckHealth(service, deadline);
@@ -34,7 +34,7 @@ v1::GetPlatformStatusResponse CheckPlatform(const Backends& backends,
   }
   v1::GetPlatformStatusResponse status;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    BackendHealth health = answers[i].get();
+    rpc::HealthAnswer health = answers[i].get();
     auto* service = status.add_services();
     service->set_name(addresses[i].first);
     service->set_address(addresses[i].second);

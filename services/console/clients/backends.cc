@@ -1,6 +1,5 @@
 #include "tidewheel/console/clients/backends.h"
 
-#include <google/protobuf/unknown_field_set.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 
@@ -8,13 +7,12 @@
 #include <mutex>
 #include <utility>
 
-#include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::console {
 namespace {
 
-constexpr char kHealthCheck[] = "/grpc.health.v1.Health/Check";
+constexpr char kNobodyAnswers[] = "failed to connect to all addresses";
 
 grpc::ByteBuffer ToBuffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
@@ -50,7 +48,7 @@ grpc::Status CallUnary(const std::shared_ptr<grpc::Channel>& channel, const std:
 // gRPC tells all it tried; who reads a page wants to know where nobody is.
 grpc::Status Readable(const grpc::Status& status, const std::string& address) {
   if (status.error_code() != grpc::StatusCode::UNAVAILABLE ||
-      status.error_message().rfind("failed to connect to all addresses", 0) != 0) {
+      !status.error_message().starts_with(kNobodyAnswers)) {
     return status;
   }
   return {status.error_code(), "nobody answers at " + address};
@@ -156,38 +154,12 @@ Result<void> Backends::Stream(const std::string& service, const std::string& met
   return rpc::FromGrpcStatus(Readable(status, address), service);
 }
 
-BackendHealth Backends::CheckHealth(const std::string& service,
-                                    std::chrono::milliseconds deadline) const {
-  BackendHealth health;
+rpc::HealthAnswer Backends::CheckHealth(const std::string& service,
+                                        std::chrono::milliseconds deadline) const {
   const auto [address, channel] = Find(service);
-  if (channel == nullptr) {
-    health.problem = NoAddress(service).message;
-    return health;
-  }
-  const auto begin = std::chrono::steady_clock::now();
-  std::string response;
-  const auto status = Readable(CallUnary(channel, kHealthCheck, "", deadline, &response), address);
-  health.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-  if (!status.ok()) {
-    const bool nobody = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-                        status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-    health.state = nobody ? BackendHealth::State::kUnreachable : BackendHealth::State::kNotServing;
-    health.problem = status.error_message();
-    return health;
-  }
-  // HealthCheckResponse: field 1 is the state, 1 is SERVING.
-  google::protobuf::UnknownFieldSet fields;
-  bool serving = false;
-  if (fields.ParseFromString(response)) {
-    for (int i = 0; i < fields.field_count(); ++i) {
-      const auto& field = fields.field(i);
-      if (field.number() == 1 && field.type() == google::protobuf::UnknownField::TYPE_VARINT) {
-        serving = field.varint() == 1;
-      }
-    }
-  }
-  health.state = serving ? BackendHealth::State::kServing : BackendHealth::State::kNotServing;
-  if (!serving) health.problem = "one of its dependencies does not answer";
+  if (channel == nullptr) return {.problem = NoAddress(service).message};
+  auto health = rpc::CheckHealth(channel, deadline);
+  if (health.problem.starts_with(kNobodyAnswers)) health.problem = "nobody answers at " + address;
   return health;
 }
 

@@ -13,15 +13,9 @@
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/rpc/client.h"
 
 namespace tidewheel::console {
-
-/// What a service's own health says.
-struct BackendHealth {
-  enum class State { kServing, kNotServing, kUnreachable } state = State::kUnreachable;
-  std::string problem;  // Empty when it serves.
-  double seconds = 0;   // Until the answer.
-};
 
 /// The platform's services, called by bytes: the console knows every proto, and none in particular.
 /// Thread-safe.
@@ -47,7 +41,9 @@ class Backends {
                       const std::string& request,
                       const std::function<bool(const std::string* message)>& on_message) const;
 
-  BackendHealth CheckHealth(const std::string& service, std::chrono::milliseconds deadline) const;
+  /// What the service's own health says.
+  rpc::HealthAnswer CheckHealth(const std::string& service,
+                                std::chrono::milliseconds deadline) const;
 
  private:
   struct Backend {
