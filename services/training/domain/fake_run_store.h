@@ -38,6 +38,14 @@ class FakeRunStore final : public RunStore {
                          const PageRequest& /*page*/) override {
     return Page<Run>{runs, ""};
   }
+  Result<OpenRuns> CountOpen() override {
+    OpenRuns open;
+    for (const auto& run : runs) {
+      open.queued += run.state == RunState::kQueued ? 1 : 0;
+      open.running += run.state == RunState::kRunning ? 1 : 0;
+    }
+    return open;
+  }
   Result<std::optional<Run>> Claim(const std::string& /*owner*/, Timestamp /*now*/,
                                    std::chrono::milliseconds /*lease*/) override {
     for (auto& run : runs) {

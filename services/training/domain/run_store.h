@@ -53,6 +53,12 @@ struct PredictionFilter {
   bool errors_only = false;
 };
 
+/// Runs that have not ended.
+struct OpenRuns {
+  std::uint64_t queued = 0;
+  std::uint64_t running = 0;
+};
+
 /// How two runs answered the same samples.
 struct Disagreement {
   std::uint64_t samples = 0;
@@ -82,6 +88,8 @@ class RunStore {
   /// Newest first; empty means all.
   virtual Result<Page<Run>> List(const std::string& task, std::optional<RunState> state,
                                  const PageRequest& page) = 0;
+
+  virtual Result<OpenRuns> CountOpen() = 0;
 
   /// Takes the oldest queued run for `owner`, until `lease` after now; or none.
   virtual Result<std::optional<Run>> Claim(const std::string& owner, Timestamp now,

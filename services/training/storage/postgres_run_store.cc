@@ -83,6 +83,9 @@ constexpr char kFailLost[] =
     "lease_until = NULL, ended_at = $1, reason = CASE WHEN cancel_requested THEN reason ELSE "
     "'interrupted ' || attempt || ' times: its worker or service ended' END "
     "WHERE state = 'running' AND lease_until < $1 RETURNING run_id";
+constexpr char kCountOpen[] =
+    "SELECT count(*) FILTER (WHERE state = 'queued'), count(*) FILTER (WHERE state = 'running') "
+    "FROM runs WHERE state IN ('queued', 'running')";
 constexpr char kLockRun[] = "SELECT state FROM runs WHERE run_id = $1 FOR UPDATE";
 constexpr char kCancelQueued[] =
     "UPDATE runs SET state = 'cancelled', reason = $2, ended_at = $3, cancel_requested = true "
@@ -423,6 +426,13 @@ Result<std::size_t> PostgresRunStore::RecoverLost(Timestamp now, std::uint32_t a
       ++recovered;
     }
     return recovered;
+  });
+}
+
+Result<OpenRuns> PostgresRunStore::CountOpen() {
+  return pool_.InTransaction([](pqxx::work& tx) -> Result<OpenRuns> {
+    const auto row = tx.exec1(kCountOpen);
+    return OpenRuns{.queued = row[0].as<std::uint64_t>(), .running = row[1].as<std::uint64_t>()};
   });
 }
 

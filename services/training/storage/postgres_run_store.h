@@ -17,6 +17,7 @@ class PostgresRunStore final : public RunStore {
   Result<std::optional<Run>> Find(const std::string& id) override;
   Result<Page<Run>> List(const std::string& task, std::optional<RunState> state,
                          const PageRequest& page) override;
+  Result<OpenRuns> CountOpen() override;
   Result<std::optional<Run>> Claim(const std::string& owner, Timestamp now,
                                    std::chrono::milliseconds lease) override;
   Result<bool> Renew(const std::string& id, const std::string& owner, Timestamp until,

@@ -117,6 +117,19 @@ TEST_F(PostgresRunStoreTest, ARequestMakesOneRun) {
   EXPECT_EQ(store_->Enqueue(more, 1).error().code, ErrorCode::kResourceExhausted);
 }
 
+TEST_F(PostgresRunStoreTest, CountsWhatHasNotEnded) {
+  const auto cancelled = Queued("request-1");
+  Queued("request-2");
+  Queued("request-3");
+  ASSERT_TRUE(store_->Cancel(cancelled.id, "not needed", clock_.Now()).ok());
+  ASSERT_TRUE(store_->Claim("me", clock_.Now(), seconds(10))->has_value());
+
+  const auto open = store_->CountOpen();
+  ASSERT_TRUE(open.ok()) << open.error().message;
+  EXPECT_EQ(open->queued, 1U);
+  EXPECT_EQ(open->running, 1U);
+}
+
 TEST_F(PostgresRunStoreTest, EachRunIsClaimedOnce) {
   for (int i = 0; i < 6; ++i) Queued("request-" + std::to_string(i));
   std::mutex mutex;
