@@ -72,6 +72,7 @@ class OutboxRelay::Loop {
       }
       backoff = options_.first_backoff;
       options_.relayed.Add(static_cast<double>(step->moved));
+      CountWaiting();
       if (step->moved == 0 && !pause_.Wait(stop, options_.poll_interval)) return;
     }
   }
@@ -126,6 +127,16 @@ class OutboxRelay::Loop {
     return Step{done.size()};
   }
 
+  /// By every copy of the service, whoever relays: a backlog is seen wherever one looks.
+  void CountWaiting() {
+    const auto now = std::chrono::steady_clock::now();
+    if (now < next_count_) return;
+    next_count_ = now + options_.count_interval;
+    const auto backlog = pool_.InTransaction(
+        [this](pqxx::work& tx) -> Result<postgres::OutboxBacklog> { return outbox_.Backlog(tx); });
+    if (backlog) options_.waiting.Set(static_cast<double>(backlog->messages));
+  }
+
   /// The row stays: a person may make the topic or raise the limit. Told once.
   void Refuse(const postgres::QueuedMessage& queued, const Error& why) {
     if (!told_.insert(queued.id).second) return;
@@ -144,6 +155,7 @@ class OutboxRelay::Loop {
   const postgres::Outbox outbox_;
   std::unique_ptr<Publisher> publisher_;  // The relay thread's own, as is told_.
   std::set<std::int64_t> told_;
+  std::chrono::steady_clock::time_point next_count_{};
   Pause pause_;
   Worker relay_;
   Worker listen_;

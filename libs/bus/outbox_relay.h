@@ -26,7 +26,9 @@ struct OutboxRelayOptions {
   std::chrono::milliseconds last_backoff{5'000};
   Counter& relayed = Counter::None();  // Messages moved to the bus.
   Counter& refused =
-      Counter::None();  // Rows the bus refuses for good; kept in the table and reported.
+      Counter::None();             // Rows the bus refuses for good; kept in the table and reported.
+  Gauge& waiting = Gauge::None();  // Rows in the table, counted once a `count_interval`.
+  std::chrono::milliseconds count_interval{2'000};
   std::function<void(const Error&)> on_problem{};  // For the log. From its thread.
 };
 

@@ -6,15 +6,15 @@
 #include <vector>
 
 #include "tidewheel/curation/migrations.h"
-#include "tidewheel/log/log.h"
 #include "tidewheel/postgres/migrator.h"
 #include "tidewheel/rpc/client.h"
+#include "tidewheel/service/events.h"
+#include "tidewheel/service/storage.h"
 
 namespace tidewheel::curation {
 namespace {
 
 constexpr char kSchema[] = "curation";
-constexpr int kPartitions = 4;
 
 BuildCounters CountersOf(metrics::Registry& metrics) {
   return {.built = metrics.Counter("tidewheel_curation_datasets_built_total",
@@ -35,21 +35,12 @@ std::shared_ptr<grpc::Channel> ChannelTo(const std::string& address) {
 }  // namespace
 
 Result<void> Migrate(const Config& config) {
-  if (config.admin_dsn.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "TIDEWHEEL_ADMIN_DSN is not set"};
-  }
-  const auto applied =
-      postgres::Migrate(config.admin_dsn, kSchema, "tidewheel_curation", Migrations());
-  if (!applied) return applied.error();
-  return {};
+  return service::Migrate(config.storage, {kSchema, Migrations()});
 }
 
 App::App(const Config& config)
     : config_(config),
-      pool_({.dsn = config.postgres_dsn,
-             .search_path = kSchema,
-             .connections = config.postgres_connections,
-             .application_name = "tidewheel-curation"}),
+      pool_(service::PoolOptionsOf(config.storage, kSchema, "curation")),
       registry_(ChannelTo(config.registry_address), config.call_limit),
       training_(ChannelTo(config.training_address), config.call_limit),
       monitoring_(ChannelTo(config.monitoring_address), config.call_limit) {}
@@ -64,43 +55,16 @@ Result<void> App::Start() {
   builder_.emplace(registry_, datasets_, *archive_, clock_, CountersOf(metrics_));
   curation_handler_.emplace(*builder_, datasets_);
 
-  const bool kafka = config_.bus_driver == "kafka";
-  const std::string& bus_dsn = config_.bus_dsn.empty() ? config_.postgres_dsn : config_.bus_dsn;
-  bus::BrokerOptions broker_options;
-  broker_options.driver = config_.bus_driver;
-  broker_options.address = kafka ? config_.bus_brokers : bus_dsn;
-  broker_options.source = "curation";
-  auto broker = bus::OpenBroker(broker_options);
-  if (!broker) return broker.error();
-  broker_ = std::move(*broker);
   const std::array<std::string, 1> topics{"tidewheel.datasets"};
-  if (auto ensured = broker_->EnsureTopics(topics, kPartitions); !ensured) return ensured;
-  bus::OutboxRelayOptions relay_options{
-      .schema = kSchema,
-      .relayed = metrics_.Counter("tidewheel_curation_events_relayed_total",
-                                  "Events moved from the outbox to the bus."),
-      .refused = metrics_.Counter("tidewheel_curation_events_refused_total",
-                                  "Events the bus refuses for good."),
-      .on_problem = [](const Error& error) {
-        log::Warning("the outbox waits", {{"problem", error}});
-      }};
-  relay_ = std::make_unique<bus::OutboxRelay>(pool_, *broker_, std::move(relay_options));
+  auto broker = service::OpenBus(config_.bus, "curation", topics);
+  if (!broker) return broker.error();
+  broker_ = *std::move(broker);
+  relay_ = service::RelayOutbox(pool_, *broker_, metrics_, kSchema, "curation");
 
-  auto exposer = metrics::Exposer::Start(config_.metrics_listen, metrics_);
-  if (!exposer) return exposer.error();
-  exposer_ = std::move(*exposer);
-
-  server_ = std::make_unique<rpc::Server>(config_.server, metrics_);
-  server_->Add(*curation_handler_);
-  server_->Add(lineage_handler_);
-  if (auto started = server_->Start(); !started) return started;
-  probe_ = std::make_unique<rpc::HealthProbe>(
-      *server_, std::vector<rpc::Dependency>{{"postgres", [this] { return pool_.Ping(); }}});
-  return {};
+  return endpoints_.Open(config_.endpoints, {&*curation_handler_, &lineage_handler_},
+                         {{"postgres", [this] { return pool_.Ping(); }}});
 }
 
-rpc::Addresses App::addresses() const {
-  return {{"grpc", server_->address()}, {"metrics", exposer_->address()}};
-}
+rpc::Addresses App::addresses() const { return endpoints_.addresses(); }
 
 }  // namespace tidewheel::curation

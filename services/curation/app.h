@@ -19,12 +19,10 @@
 #include "tidewheel/curation/storage/blob_manifest_archive.h"
 #include "tidewheel/curation/storage/postgres_dataset_store.h"
 #include "tidewheel/curation/storage/postgres_lineage_store.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::curation {
 
@@ -60,9 +58,7 @@ class App {
   LineageHandler lineage_handler_{tracer_};
   std::unique_ptr<bus::Broker> broker_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
-  std::unique_ptr<metrics::Exposer> exposer_;
-  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};   // Last up, first down.
 };
 
 }  // namespace tidewheel::curation

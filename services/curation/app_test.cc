@@ -98,8 +98,9 @@ class AppTest : public StorageFixture {
     if (IsSkipped()) return;
     const auto bus = bus::MigratePostgresBus(database_.admin_dsn);
     ASSERT_TRUE(bus.ok()) << bus.error().message;
-    config_.admin_dsn = database_.admin_dsn;
-    config_.postgres_dsn = database_.DsnOf("tidewheel_curation");
+    config_.storage.admin_dsn = database_.admin_dsn;
+    config_.storage.dsn = database_.DsnOf("tidewheel_curation");
+    config_.bus.dsn = config_.storage.dsn;
     config_.payloads_root = (folder_.path() / "payloads").string();
     config_.registry_address = others_.address();
     config_.training_address = others_.address();

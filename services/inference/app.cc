@@ -5,20 +5,12 @@
 #include <utility>
 
 #include "tidewheel/log/log.h"
+#include "tidewheel/service/events.h"
 
 namespace tidewheel::inference {
 namespace {
 
-constexpr int kPartitions = 4;
 constexpr std::chrono::seconds kRegistryDeadline{2};
-
-bus::BrokerOptions BrokerOptionsOf(const Config& config) {
-  bus::BrokerOptions options;
-  options.driver = config.bus_driver;
-  options.address = config.bus_driver == "kafka" ? config.bus_brokers : config.bus_dsn;
-  options.source = "inference";
-  return options;
-}
 
 }  // namespace
 
@@ -35,7 +27,7 @@ Result<void> App::Start() {
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
 
-  auto broker = bus::OpenBroker(BrokerOptionsOf(config_));
+  auto broker = bus::OpenBroker(config_.bus.OptionsFor("inference"));
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
   if (auto opened = OpenPublisher(); !opened) return opened;
@@ -52,22 +44,14 @@ Result<void> App::Start() {
   handler_.emplace(*predictor_, table_, clock_,
                    InferenceHandler::Options{config_.workers, config_.queue});
 
-  auto exposer = metrics::Exposer::Start(config_.metrics_listen, metrics_);
-  if (!exposer) return exposer.error();
-  exposer_ = *std::move(exposer);
-  server_ = std::make_unique<rpc::Server>(config_.server, metrics_);
-  server_->Add(*handler_);
-  if (auto started = server_->Start(); !started) return started;
   following_ = std::make_unique<Worker>(
       "deployments", [this](std::stop_token stop) { FollowDeployments(std::move(stop)); });
-  probe_ = std::make_unique<rpc::HealthProbe>(
-      *server_,
-      std::vector<rpc::Dependency>{
-          {"deployments", [this]() -> Result<void> {
-             if (settled_) return {};
-             return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
-           }}});
-  return {};
+  return endpoints_.Open(
+      config_.endpoints, {&*handler_},
+      {{"deployments", [this]() -> Result<void> {
+          if (settled_) return {};
+          return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
+        }}});
 }
 
 Result<void> App::OpenPublisher() {
@@ -99,7 +83,7 @@ void App::FollowDeployments(std::stop_token stop) {
     // The bus may come later than this service: predictions spill until it does.
     if (!topics_made) {
       const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
-      topics_made = broker_->EnsureTopics(topics, kPartitions).ok();
+      topics_made = broker_->EnsureTopics(topics, service::kPartitions).ok();
     }
     const auto followed = follower_->Follow();
     if (!followed) {
@@ -115,8 +99,6 @@ void App::FollowDeployments(std::stop_token stop) {
   } while (pause_.Wait(stop, config_.follow_interval));
 }
 
-rpc::Addresses App::addresses() const {
-  return {{"grpc", server_->address()}, {"metrics", exposer_->address()}};
-}
+rpc::Addresses App::addresses() const { return endpoints_.addresses(); }
 
 }  // namespace tidewheel::inference

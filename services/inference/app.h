@@ -15,11 +15,9 @@
 #include "tidewheel/inference/domain/deployment_follower.h"
 #include "tidewheel/inference/engine/package_loader.h"
 #include "tidewheel/inference/stream/bus_fact_sink.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::inference {
 
@@ -41,7 +39,6 @@ class App {
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"inference"};
-  std::unique_ptr<metrics::Exposer> exposer_;
   std::unique_ptr<blob::Store> payloads_;
   std::unique_ptr<serving::Engine> engine_;
   std::unique_ptr<bus::Broker> broker_;
@@ -56,8 +53,7 @@ class App {
   std::atomic<bool> settled_ = false;  // The registry has been heard.
   Pause pause_;
   std::unique_ptr<Worker> following_;
-  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };
 
 }  // namespace tidewheel::inference

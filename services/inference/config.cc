@@ -3,12 +3,10 @@
 namespace tidewheel::inference {
 
 void Config::Read(config::Reader& reader) {
-  server.hot_methods = {"Predict", "RecordOutcomes"};
-  server.Read(reader);
-  reader.Read("metrics_listen", &metrics_listen);
-  reader.Read("bus.driver", &bus_driver);
-  reader.ReadSecret("bus.dsn", &bus_dsn);
-  reader.Read("bus.brokers", &bus_brokers);
+  endpoints.server.hot_methods = {"Predict", "RecordOutcomes"};
+  endpoints.server.Read(reader);
+  reader.Read("metrics_listen", &endpoints.metrics_listen);
+  bus.Read(reader);
   reader.Read("payloads.root", &payloads_root);
   reader.Read("registry.address", &registry_address);
   reader.Read("spill.folder", &spill_folder);
@@ -18,11 +16,7 @@ void Config::Read(config::Reader& reader) {
   reader.Read("follow_interval", &follow_interval, std::chrono::milliseconds{10},
               std::chrono::milliseconds{60'000});
   reader.Require("registry.address", registry_address);
-  if (bus_driver == "kafka") {
-    reader.Require("bus.brokers", bus_brokers);
-  } else {
-    reader.Require("bus.dsn", bus_dsn);
-  }
+  bus.RequireAddress(reader);
 }
 
 }  // namespace tidewheel::inference

@@ -5,17 +5,15 @@
 #include <string>
 
 #include "tidewheel/config/reader.h"
-#include "tidewheel/rpc/server.h"
+#include "tidewheel/service/endpoints.h"
+#include "tidewheel/service/service_config.h"
 
 namespace tidewheel::inference {
 
 /// All settings of the service.
 struct Config {
-  rpc::ServerOptions server;
-  std::string metrics_listen = "127.0.0.1:0";
-  std::string bus_driver = "postgres";
-  std::string bus_dsn;      // Of the postgres driver.
-  std::string bus_brokers;  // Of the kafka driver.
+  service::Endpoints::Options endpoints;
+  service::BusConfig bus;
   std::string payloads_root = "var/payloads";
   std::string registry_address;
   std::string spill_folder = "var/spill/inference";

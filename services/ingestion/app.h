@@ -17,12 +17,10 @@
 #include "tidewheel/ingestion/pictures/picture_examiner.h"
 #include "tidewheel/ingestion/storage/postgres_hash_feed.h"
 #include "tidewheel/ingestion/storage/postgres_sample_store.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::ingestion {
 
@@ -41,7 +39,6 @@ class App {
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"ingestion"};
-  std::unique_ptr<metrics::Exposer> exposer_;
   postgres::Pool pool_;
   std::unique_ptr<blob::Store> blobs_;
   std::unique_ptr<bus::Broker> broker_;
@@ -54,9 +51,7 @@ class App {
   std::optional<BatchIngestor> ingestor_;
   std::optional<IngestionHandler> handler_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
-  std::unique_ptr<rpc::Server>
-      server_;  // Last up, first down: drains before the handler's workers go.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};   // Last up, first down.
 };
 
 /// Makes the service's schema. Needs TIDEWHEEL_ADMIN_DSN.

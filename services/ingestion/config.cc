@@ -1,18 +1,13 @@
 #include "tidewheel/ingestion/config.h"
 
-#include <cstdlib>
-
 namespace tidewheel::ingestion {
 
 void Config::Read(config::Reader& reader) {
-  server.hot_methods = {"PushSample", "PushSamples", "GetSample", "GetSamplePayload"};
-  server.Read(reader);
-  reader.Read("metrics_listen", &metrics_listen);
-  reader.ReadSecret("postgres.dsn", &postgres_dsn);
-  reader.Read("postgres.connections", &postgres_connections, std::size_t{2}, std::size_t{40});
-  reader.Read("bus.driver", &bus_driver);
-  reader.ReadSecret("bus.dsn", &bus_dsn);
-  reader.Read("bus.brokers", &bus_brokers);
+  endpoints.server.hot_methods = {"PushSample", "PushSamples", "GetSample", "GetSamplePayload"};
+  endpoints.server.Read(reader);
+  reader.Read("metrics_listen", &endpoints.metrics_listen);
+  storage.Read(reader);
+  bus.Read(reader, storage.dsn);
   reader.Read("payloads.root", &payloads_root);
   reader.Read("registry.address", &registry_address);
   reader.Read("tasks.remember", &remember_tasks, std::chrono::milliseconds{0},
@@ -22,14 +17,9 @@ void Config::Read(config::Reader& reader) {
   reader.Read("workers", &workers, std::size_t{1}, std::size_t{256});
   reader.Read("queue", &queue, std::size_t{1}, std::size_t{100'000});
   reader.Read("queue_bytes", &queue_bytes, config::MiB(1), config::GiB(64));
-
-  if (const char* dsn = std::getenv("TIDEWHEEL_ADMIN_DSN")) admin_dsn = dsn;
-  // A migration needs nothing but the administrator.
-  if (!admin_dsn.empty()) return;
-  reader.Require("postgres.dsn", postgres_dsn);
+  if (storage.migrating()) return;  // A migration needs nothing but the administrator.
   reader.Require("registry.address", registry_address);
-  if (bus_dsn.empty()) bus_dsn = postgres_dsn;
-  if (bus_driver == "kafka") reader.Require("bus.brokers", bus_brokers);
+  bus.RequireAddress(reader);
 }
 
 }  // namespace tidewheel::ingestion

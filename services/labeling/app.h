@@ -13,12 +13,10 @@
 #include "tidewheel/labeling/domain/vote_taker.h"
 #include "tidewheel/labeling/storage/postgres_label_store.h"
 #include "tidewheel/labeling/storage/postgres_vote_store.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::labeling {
 
@@ -48,9 +46,7 @@ class App {
   LabelingHandler handler_{taker_, maker_, votes_, labels_};
   std::unique_ptr<bus::Broker> broker_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
-  std::unique_ptr<metrics::Exposer> exposer_;
-  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};   // Last up, first down.
 };
 
 }  // namespace tidewheel::labeling

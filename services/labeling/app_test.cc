@@ -66,8 +66,9 @@ class AppTest : public ::tidewheel::testing::PostgresTest {
     ASSERT_TRUE(made.ok()) << made.error().message;
     const auto bus = bus::MigratePostgresBus(database_.admin_dsn);
     ASSERT_TRUE(bus.ok()) << bus.error().message;
-    config_.admin_dsn = database_.admin_dsn;
-    config_.postgres_dsn = database_.DsnOf("tidewheel_labeling");
+    config_.storage.admin_dsn = database_.admin_dsn;
+    config_.storage.dsn = database_.DsnOf("tidewheel_labeling");
+    config_.bus.dsn = config_.storage.dsn;
     config_.registry_address = registry_server_.address();
   }
 

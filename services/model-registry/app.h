@@ -8,7 +8,6 @@
 #include "tidewheel/blob/store.h"
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/outbox_relay.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/model_registry/api/model_registry_handler.h"
 #include "tidewheel/model_registry/config.h"
@@ -19,9 +18,8 @@
 #include "tidewheel/model_registry/storage/postgres_model_store.h"
 #include "tidewheel/model_registry/storage/postgres_task_store.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::model_registry {
 
@@ -40,7 +38,6 @@ class App {
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"model_registry"};
-  std::unique_ptr<metrics::Exposer> exposer_;
   postgres::Pool pool_;
   std::unique_ptr<blob::Store> payloads_;
   std::unique_ptr<bus::Broker> broker_;
@@ -52,8 +49,7 @@ class App {
   std::optional<ModelCatalog> model_catalog_;
   std::optional<ModelRegistryHandler> handler_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
-  std::unique_ptr<rpc::Server> server_;      // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};   // Last up, first down.
 };
 
 /// First of all services: makes the roles, the bus's schema and its own. Needs TIDEWHEEL_ADMIN_DSN.

@@ -4,21 +4,17 @@
 #include <string>
 
 #include "tidewheel/config/reader.h"
-#include "tidewheel/rpc/server.h"
+#include "tidewheel/service/endpoints.h"
+#include "tidewheel/service/service_config.h"
 
 namespace tidewheel::model_registry {
 
 /// All settings of the service.
 struct Config {
-  rpc::ServerOptions server;
-  std::string metrics_listen = "127.0.0.1:0";
-  std::string postgres_dsn;
-  std::size_t postgres_connections = 8;
-  std::string bus_driver = "postgres";
-  std::string bus_dsn;      // Of the postgres driver; empty: postgres_dsn.
-  std::string bus_brokers;  // Of the kafka driver.
+  service::Endpoints::Options endpoints;
+  service::StorageConfig storage;
+  service::BusConfig bus;
   std::string payloads_root = "var/payloads";
-  std::string admin_dsn;  // For --migrate alone.
 
   void Read(config::Reader& reader);
 };

@@ -7,22 +7,15 @@
 #include "tidewheel/log/log.h"
 #include "tidewheel/monitoring/migrations.h"
 #include "tidewheel/postgres/migrator.h"
+#include "tidewheel/service/events.h"
+#include "tidewheel/service/storage.h"
 
 namespace tidewheel::monitoring {
 namespace {
 
 constexpr char kSchema[] = "monitoring";
 constexpr char kGroup[] = "monitoring.facts";
-constexpr int kPartitions = 4;
 constexpr std::size_t kBatch = 500;  // Deliveries stored in one transaction.
-
-bus::BrokerOptions BrokerOptionsOf(const Config& config) {
-  bus::BrokerOptions options;
-  options.driver = config.bus_driver;
-  options.address = config.bus_driver == "kafka" ? config.bus_brokers : config.bus_dsn;
-  options.source = "monitoring";
-  return options;
-}
 
 bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
   const auto counter = [&](const std::string& what, const std::string& help) -> Counter& {
@@ -39,30 +32,20 @@ bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
 }  // namespace
 
 Result<void> Migrate(const Config& config) {
-  if (config.admin_dsn.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "TIDEWHEEL_ADMIN_DSN is not set"};
-  }
-  const auto applied =
-      postgres::Migrate(config.admin_dsn, kSchema, "tidewheel_monitoring", Migrations());
-  if (!applied) return applied.error();
-  return {};
+  return service::Migrate(config.storage, {kSchema, Migrations()});
 }
 
 App::App(const Config& config)
     : config_(config),
-      pool_({.dsn = config.postgres_dsn,
-             .search_path = kSchema,
-             .connections = config.postgres_connections,
-             .application_name = "tidewheel-monitoring"}),
+      pool_(service::PoolOptionsOf(config.storage, kSchema, "monitoring")),
       policies_(config.registry_address) {}
 
 Result<void> App::Start() {
   if (auto checked = postgres::CheckSchema(pool_, kSchema, Migrations()); !checked) return checked;
-  auto broker = bus::OpenBroker(BrokerOptionsOf(config_));
+  const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
+  auto broker = service::OpenBus(config_.bus, "monitoring", topics);
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
-  const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
-  if (auto ensured = broker_->EnsureTopics(topics, kPartitions); !ensured) return ensured;
 
   ObserverCounters counters{
       .predictions = metrics_.Counter("tidewheel_monitoring_predictions_total",
@@ -88,19 +71,10 @@ Result<void> App::Start() {
       store_, metrics_, clock_,
       SummaryExporter::Options{config_.export_interval, config_.retention});
 
-  auto exposer = metrics::Exposer::Start(config_.metrics_listen, metrics_);
-  if (!exposer) return exposer.error();
-  exposer_ = *std::move(exposer);
-  server_ = std::make_unique<rpc::Server>(config_.server, metrics_);
-  server_->Add(handler_);
-  if (auto started = server_->Start(); !started) return started;
-  probe_ = std::make_unique<rpc::HealthProbe>(
-      *server_, std::vector<rpc::Dependency>{{"postgres", [this] { return pool_.Ping(); }}});
-  return {};
+  return endpoints_.Open(config_.endpoints, {&handler_},
+                         {{"postgres", [this] { return pool_.Ping(); }}});
 }
 
-rpc::Addresses App::addresses() const {
-  return {{"grpc", server_->address()}, {"metrics", exposer_->address()}};
-}
+rpc::Addresses App::addresses() const { return endpoints_.addresses(); }
 
 }  // namespace tidewheel::monitoring

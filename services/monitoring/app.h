@@ -7,7 +7,6 @@
 #include "tidewheel/base/result.h"
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/consumer.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/monitoring/api/monitoring_handler.h"
 #include "tidewheel/monitoring/clients/registry_policy_source.h"
@@ -17,9 +16,8 @@
 #include "tidewheel/monitoring/stream/fact_consumer.h"
 #include "tidewheel/monitoring/summary_exporter.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 
 namespace tidewheel::monitoring {
 
@@ -38,7 +36,6 @@ class App {
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"monitoring"};
-  std::unique_ptr<metrics::Exposer> exposer_;
   postgres::Pool pool_;
   std::unique_ptr<bus::Broker> broker_;
   PostgresMonitoringStore store_{pool_};
@@ -48,8 +45,7 @@ class App {
   MonitoringHandler handler_{store_};
   std::unique_ptr<bus::Consumer> consumer_;  // A worker: stops before what it uses.
   std::unique_ptr<SummaryExporter> exporter_;
-  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };
 
 /// Makes the service's schema. Needs TIDEWHEEL_ADMIN_DSN.

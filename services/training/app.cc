@@ -8,41 +8,26 @@
 #include "tidewheel/base/ids.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/postgres/migrator.h"
+#include "tidewheel/service/events.h"
+#include "tidewheel/service/storage.h"
 #include "tidewheel/training/migrations.h"
 
 namespace tidewheel::training {
 namespace {
 
 constexpr char kSchema[] = "training";
-constexpr int kPartitions = 4;
 constexpr std::chrono::milliseconds kIdlePause{500};
-
-bus::BrokerOptions BrokerOptionsOf(const Config& config) {
-  bus::BrokerOptions options;
-  options.driver = config.bus_driver;
-  options.address = config.bus_driver == "kafka" ? config.bus_brokers : config.bus_dsn;
-  options.source = "training";
-  return options;
-}
+constexpr std::chrono::milliseconds kCountInterval{2'000};
 
 }  // namespace
 
 Result<void> Migrate(const Config& config) {
-  if (config.admin_dsn.empty()) {
-    return Error{ErrorCode::kInvalidArgument, "TIDEWHEEL_ADMIN_DSN is not set"};
-  }
-  const auto applied =
-      postgres::Migrate(config.admin_dsn, kSchema, "tidewheel_training", Migrations());
-  if (!applied) return applied.error();
-  return {};
+  return service::Migrate(config.storage, {kSchema, Migrations()});
 }
 
 App::App(const Config& config)
     : config_(config),
-      pool_({.dsn = config.postgres_dsn,
-             .search_path = kSchema,
-             .connections = config.postgres_connections,
-             .application_name = "tidewheel-training"}),
+      pool_(service::PoolOptionsOf(config.storage, kSchema, "training")),
       registry_(OpenRegistry(config.registry_address)) {}
 
 Result<void> App::Start() {
@@ -54,11 +39,10 @@ Result<void> App::Start() {
   auto payloads = blob::OpenFileStore(config_.payloads_root);
   if (!payloads) return payloads.error();
   payloads_ = *std::move(payloads);
-  auto broker = bus::OpenBroker(BrokerOptionsOf(config_));
+  const std::array<std::string, 1> topics{"tidewheel.runs"};
+  auto broker = service::OpenBus(config_.bus, "training", topics);
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
-  const std::array<std::string, 1> topics{"tidewheel.runs"};
-  if (auto ensured = broker_->EnsureTopics(topics, kPartitions); !ensured) return ensured;
 
   queue_.emplace(store_, clock_, RunQueue::Policy{.recipes = {"image-linear", "image-cnn"}});
   preprocessing_.emplace(*registry_);
@@ -69,32 +53,17 @@ Result<void> App::Start() {
                                    .payloads_root = config_.payloads_root,
                                    .threads = config_.worker_threads});
   handler_.emplace(*queue_, store_);
-  relay_ = std::make_unique<bus::OutboxRelay>(
-      pool_, *broker_,
-      bus::OutboxRelayOptions{
-          .schema = kSchema,
-          .relayed = metrics_.Counter("tidewheel_training_events_relayed_total",
-                                      "Events moved from the outbox to the bus."),
-          .refused = metrics_.Counter("tidewheel_training_events_refused_total",
-                                      "Events the bus refuses for good."),
-          .on_problem = [](const Error& error) {
-            log::Warning("the outbox waits", {{"problem", error}});
-          }});
+  relay_ = service::RelayOutbox(pool_, *broker_, metrics_, kSchema, "training");
 
-  auto exposer = metrics::Exposer::Start(config_.metrics_listen, metrics_);
-  if (!exposer) return exposer.error();
-  exposer_ = *std::move(exposer);
-  server_ = std::make_unique<rpc::Server>(config_.server, metrics_);
-  server_->Add(*handler_);
-  if (auto started = server_->Start(); !started) return started;
   for (std::uint32_t i = 0; i < config_.concurrent_runs; ++i) {
     executors_.push_back(
         std::make_unique<Worker>("runs-" + std::to_string(i),
                                  [this](std::stop_token stop) { ExecuteRuns(std::move(stop)); }));
   }
-  probe_ = std::make_unique<rpc::HealthProbe>(
-      *server_, std::vector<rpc::Dependency>{{"postgres", [this] { return pool_.Ping(); }}});
-  return {};
+  counting_ = std::make_unique<Worker>(
+      "runs-open", [this](std::stop_token stop) { CountRuns(std::move(stop)); });
+  return endpoints_.Open(config_.endpoints, {&*handler_},
+                         {{"postgres", [this] { return pool_.Ping(); }}});
 }
 
 void App::ExecuteRuns(std::stop_token stop) {
@@ -114,8 +83,22 @@ void App::ExecuteRuns(std::stop_token stop) {
   }
 }
 
-rpc::Addresses App::addresses() const {
-  return {{"grpc", server_->address()}, {"metrics", exposer_->address()}};
+void App::CountRuns(std::stop_token stop) {
+  const auto gauge = [this](const std::string& state) -> Gauge& {
+    return metrics_.Gauge("tidewheel_training_open_runs", "Runs that have not ended.",
+                          {{"state", state}});
+  };
+  Gauge& queued = gauge("queued");
+  Gauge& running = gauge("running");
+  Pause pause;
+  do {
+    const auto open = store_.CountOpen();
+    if (!open) continue;  // The health says what is wrong with the database.
+    queued.Set(static_cast<double>(open->queued));
+    running.Set(static_cast<double>(open->running));
+  } while (pause.Wait(stop, kCountInterval));
 }
+
+rpc::Addresses App::addresses() const { return endpoints_.addresses(); }
 
 }  // namespace tidewheel::training

@@ -10,12 +10,10 @@
 #include "tidewheel/blob/store.h"
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/outbox_relay.h"
-#include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/postgres/pool.h"
-#include "tidewheel/rpc/health.h"
-#include "tidewheel/rpc/server.h"
 #include "tidewheel/rpc/service_main.h"
+#include "tidewheel/service/endpoints.h"
 #include "tidewheel/training/api/training_handler.h"
 #include "tidewheel/training/clients/registry_clients.h"
 #include "tidewheel/training/config.h"
@@ -39,11 +37,11 @@ class App {
 
  private:
   void ExecuteRuns(std::stop_token stop);
+  void CountRuns(std::stop_token stop);
 
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"training"};
-  std::unique_ptr<metrics::Exposer> exposer_;
   postgres::Pool pool_;
   std::unique_ptr<blob::Store> payloads_;
   std::unique_ptr<bus::Broker> broker_;
@@ -56,8 +54,8 @@ class App {
   std::optional<TrainingHandler> handler_;
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
   std::vector<std::unique_ptr<Worker>> executors_;
-  std::unique_ptr<rpc::Server> server_;  // Last up, first down.
-  std::unique_ptr<rpc::HealthProbe> probe_;
+  std::unique_ptr<Worker> counting_;
+  service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };
 
 /// Makes the service's schema. Needs TIDEWHEEL_ADMIN_DSN.
