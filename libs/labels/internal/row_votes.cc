@@ -97,18 +97,20 @@ void Outside::Add(const Outside& other) {
 }
 
 template <typename T>
+Bits<T> CutBits(double threshold) {
+  const double cut = threshold - kThresholdSlack;
+  const auto nearest = static_cast<T>(cut);
+  return std::bit_cast<Bits<T>>(static_cast<double>(nearest) < cut
+                                    ? std::nextafter(nearest, std::numeric_limits<T>::infinity())
+                                    : nearest);
+}
+
+template <typename T>
 Cuts<T> MakeCuts(std::span<const double> thresholds, VoteRule rule) {
   Cuts<T> cuts;
   cuts.rule = rule;
   cuts.bits.reserve(thresholds.size() + kVectorBytes / sizeof(T));
-  for (const double threshold : thresholds) {
-    const double cut = threshold - kThresholdSlack;
-    T rounded = static_cast<T>(cut);
-    if (static_cast<double>(rounded) < cut) {
-      rounded = std::nextafter(rounded, std::numeric_limits<T>::infinity());
-    }
-    cuts.bits.push_back(std::bit_cast<Bits<T>>(rounded));
-  }
+  for (const double threshold : thresholds) cuts.bits.push_back(CutBits<T>(threshold));
   cuts.bits.resize(thresholds.size() + kVectorBytes / sizeof(T), ~Bits<T>{0});
   return cuts;
 }
@@ -180,6 +182,8 @@ std::vector<double> Thresholds(std::span<const ProbabilitySum> sums,
   return thresholds;
 }
 
+template Bits<float> CutBits<float>(double);
+template Bits<double> CutBits<double>(double);
 template Cuts<float> MakeCuts(std::span<const double>, VoteRule);
 template Cuts<double> MakeCuts(std::span<const double>, VoteRule);
 template Result<void> ReadRows(std::span<const float>, std::size_t, std::span<const std::int32_t>,

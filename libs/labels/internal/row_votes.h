@@ -45,6 +45,8 @@ struct Cuts {
   VoteRule rule = VoteRule::kLargestConfident;
 };
 template <typename T>
+Bits<T> CutBits(double threshold);
+template <typename T>
 Cuts<T> MakeCuts(std::span<const double> thresholds, VoteRule rule);
 
 template <typename T>

@@ -1,0 +1,185 @@
+#include "tidewheel/labels/confident_joint.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+#include <utility>
+
+namespace tidewheel::labels {
+namespace {
+
+/// The sum of a row-major classes x classes matrix of which only the cells are kept. Pairwise
+/// (Higham 1993): halves down to blocks of at most 128, each in eight lanes.
+class PairwiseSum {
+ public:
+  PairwiseSum(const ConfidentJoint& joint, const std::vector<double>& values)
+      : joint_(joint), values_(values) {}
+
+  double Total() const { return Range(0, joint_.classes * joint_.classes); }
+
+ private:
+  static constexpr std::size_t kBlock = 128;
+  static constexpr std::size_t kLanes = 8;
+
+  double Range(std::size_t begin, std::size_t count) const {
+    if (count <= kBlock) return Block(begin, count);
+    const std::size_t half = count / 2 / kLanes * kLanes;
+    return Range(begin, half) + Range(begin + half, count - half);
+  }
+
+  double Block(std::size_t begin, std::size_t count) const {
+    std::array<double, kBlock> dense{};
+    if (!Fill(begin, count, dense)) return 0;
+    if (count < kLanes) return std::accumulate(dense.begin(), dense.begin() + count, 0.0);
+    std::array<double, kLanes> lane{};
+    std::size_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      for (std::size_t l = 0; l < kLanes; ++l) lane[l] += dense[i + l];
+    }
+    double sum =
+        ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
+    for (; i < count; ++i) sum += dense[i];
+    return sum;
+  }
+
+  /// Whether there is any cell in begin .. begin + count.
+  bool Fill(std::size_t begin, std::size_t count, std::array<double, kBlock>& dense) const {
+    bool any = false;
+    for (std::size_t given = begin / joint_.classes;
+         given < joint_.classes && given * joint_.classes < begin + count; ++given) {
+      const auto row = joint_.Row(given);
+      const std::size_t start = given * joint_.classes;
+      const auto first = std::lower_bound(
+          row.begin(), row.end(), begin, [&](const JointCell& cell, std::size_t wanted) {
+            return start + static_cast<std::size_t>(cell.voted) < wanted;
+          });
+      for (auto cell = first; cell != row.end(); ++cell) {
+        const std::size_t place = start + static_cast<std::size_t>(cell->voted);
+        if (place >= begin + count) break;
+        dense[place - begin] =
+            values_[joint_.row_begin[given] + static_cast<std::size_t>(cell - row.begin())];
+        any = true;
+      }
+    }
+    return any;
+  }
+
+  const ConfidentJoint& joint_;
+  const std::vector<double>& values_;
+};
+
+/// Whole numbers with the sum of `row.expected`, each as near as that allows.
+void RoundRow(std::span<JointCell> row, std::uint64_t total) {
+  std::int64_t sum = 0;
+  for (JointCell& cell : row) {
+    cell.calibrated = static_cast<std::uint64_t>(std::nearbyint(cell.expected));
+    sum += static_cast<std::int64_t>(cell.calibrated);
+  }
+  const std::int64_t missing = static_cast<std::int64_t>(total) - sum;
+  if (missing == 0) return;
+
+  std::vector<std::size_t> order(row.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto lost = [&](std::size_t i) {
+    return row[i].expected - static_cast<double>(row[i].calibrated);
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return lost(a) < lost(b); });
+  if (missing > 0) std::reverse(order.begin(), order.end());
+  // Nearest whole numbers are off by at most a half each, so that this ends in the first round.
+  for (std::uint64_t left = static_cast<std::uint64_t>(std::llabs(missing)); left > 0;) {
+    for (const std::size_t i : order) {
+      if (left == 0) break;
+      if (missing < 0 && row[i].calibrated == 0) continue;
+      row[i].calibrated += missing > 0 ? std::uint64_t{1} : ~std::uint64_t{0};
+      --left;
+    }
+  }
+}
+
+void Calibrate(ConfidentJoint& joint) {
+  std::vector<double> scaled(joint.cells.size());
+  for (std::size_t given = 0; given < joint.classes; ++given) {
+    std::uint64_t confident = 0;
+    for (const JointCell& cell : joint.Row(given)) confident += cell.confident;
+    for (std::size_t i = joint.row_begin[given]; i < joint.row_begin[given + 1]; ++i) {
+      scaled[i] = static_cast<double>(joint.cells[i].confident) / static_cast<double>(confident) *
+                  static_cast<double>(joint.class_counts[given]);
+    }
+  }
+  const double total = PairwiseSum(joint, scaled).Total();
+  const auto examples = static_cast<double>(joint.examples);
+  for (std::size_t i = 0; i < scaled.size(); ++i) {
+    joint.cells[i].expected = total > 0 ? scaled[i] / total * examples : 0;
+  }
+  for (std::size_t given = 0; given < joint.classes; ++given) {
+    RoundRow(
+        std::span(joint.cells)
+            .subspan(joint.row_begin[given], joint.row_begin[given + 1] - joint.row_begin[given]),
+        joint.class_counts[given]);
+  }
+}
+
+}  // namespace
+
+ConfidentJoint CompleteJoint(std::vector<double> thresholds,
+                             std::vector<std::uint64_t> class_counts,
+                             std::span<const std::uint64_t> diagonal,
+                             std::vector<OffDiagonal> off_diagonal, std::uint64_t undecided) {
+  ConfidentJoint joint;
+  joint.classes = class_counts.size();
+  joint.examples = std::accumulate(class_counts.begin(), class_counts.end(), std::uint64_t{0});
+  joint.thresholds = std::move(thresholds);
+  joint.class_counts = std::move(class_counts);
+  joint.undecided = undecided;
+  std::sort(off_diagonal.begin(), off_diagonal.end(),
+            [](const OffDiagonal& a, const OffDiagonal& b) {
+              return std::pair(a.given, a.voted) < std::pair(b.given, b.voted);
+            });
+
+  joint.cells.reserve(off_diagonal.size() + joint.classes);
+  auto next = off_diagonal.begin();
+  for (std::size_t given = 0; given < joint.classes; ++given) {
+    joint.row_begin.push_back(joint.cells.size());
+    const auto self = static_cast<std::int32_t>(given);
+    const auto add_until = [&](std::int32_t voted) {
+      for (; next != off_diagonal.end() && next->given == self && next->voted < voted; ++next) {
+        joint.cells.push_back({self, next->voted, next->examples});
+        joint.off_diagonal += next->examples;
+      }
+    };
+    add_until(self);
+    joint.cells.push_back({self, self, std::max<std::uint64_t>(diagonal[given], 1)});
+    add_until(static_cast<std::int32_t>(joint.classes));
+  }
+  joint.row_begin.push_back(joint.cells.size());
+  Calibrate(joint);
+  return joint;
+}
+
+PruneCounts CountsToPrune(const ConfidentJoint& joint, std::uint64_t keep) {
+  PruneCounts counts;
+  counts.kept.resize(joint.classes);
+  counts.removed.resize(joint.cells.size());
+  for (std::size_t given = 0; given < joint.classes; ++given) {
+    const auto row = joint.Row(given);
+    std::uint64_t diagonal = 0;
+    std::size_t filled = 0;
+    for (const JointCell& cell : row) {
+      if (cell.voted == cell.given) diagonal = cell.calibrated;
+      filled += cell.calibrated > 0 ? 1 : 0;
+    }
+    counts.kept[given] = std::max(diagonal, keep);
+    const double share = static_cast<double>(counts.kept[given] - diagonal) /
+                         std::max(static_cast<double>(filled) - 1, 1.0);
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (row[i].voted == row[i].given) continue;
+      counts.removed[joint.row_begin[given] + i] =
+          static_cast<std::uint64_t>(std::max(static_cast<double>(row[i].calibrated) - share, 0.0));
+    }
+  }
+  return counts;
+}
+
+}  // namespace tidewheel::labels

@@ -1,0 +1,316 @@
+#include "tidewheel/labels/label_errors.h"
+
+#include <algorithm>
+#include <atomic>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "tidewheel/labels/internal/chunks.h"
+#include "tidewheel/labels/internal/labeled_rows.h"
+#include "tidewheel/labels/internal/row_votes.h"
+#include "tidewheel/labels/internal/scanned_labels.h"
+
+namespace tidewheel::labels {
+namespace {
+
+using internal::ScannedLabels;
+using internal::Suspect;
+
+/// Rows a thread takes at a time.
+std::size_t RowsPerChunk(std::size_t classes) {
+  return std::max<std::size_t>(1024, (std::size_t{1} << 17) / classes);
+}
+
+struct Chunks {
+  Chunks(std::size_t all, std::size_t classes) : rows(all), size(RowsPerChunk(classes)) {}
+  std::size_t count() const { return (rows + size - 1) / size; }
+  std::size_t Begin(std::size_t chunk) const { return chunk * size; }
+  std::size_t End(std::size_t chunk) const { return std::min(rows, (chunk + 1) * size); }
+
+  std::size_t rows;
+  std::size_t size;
+};
+
+/// What the first pass adds up: each example's probability of its own label.
+struct Given {
+  explicit Given(std::size_t classes) : sums(classes), counts(classes) {}
+
+  std::vector<internal::ProbabilitySum> sums;
+  std::vector<std::uint64_t> counts;
+};
+
+/// False when a label is out of range.
+template <typename T>
+bool AddGiven(ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Given& given) {
+  // Each number lies in another line of memory.
+  constexpr std::size_t kAhead = 24;
+  const T* values = scanned.probabilities.values.data();
+  const std::size_t classes = scanned.probabilities.columns;
+  for (std::size_t i = begin; i < end; ++i) {
+    if (i + kAhead < end) {
+      const auto ahead = static_cast<std::uint32_t>(scanned.labels[i + kAhead]);
+      if (ahead < classes) __builtin_prefetch(values + (i + kAhead) * classes + ahead);
+    }
+    const auto label = static_cast<std::uint32_t>(scanned.labels[i]);
+    if (label >= classes) return false;
+    const T p = internal::Clipped(values[i * classes + label]);
+    scanned.given[i] = p;
+    given.sums[label].Add(static_cast<double>(p));
+    ++given.counts[label];
+  }
+  return true;
+}
+
+template <typename T>
+Result<Given> ReadGiven(ScannedLabels<T>& scanned, const Chunks& chunks, std::uint32_t threads) {
+  const std::size_t classes = scanned.probabilities.columns;
+  std::vector<Given> parts(internal::ThreadsFor(chunks.count(), threads), Given(classes));
+  std::atomic<bool> good = true;
+  internal::ForEachChunk(chunks.count(), threads, [&](std::size_t chunk, std::size_t thread) {
+    if (!AddGiven(scanned, chunks.Begin(chunk), chunks.End(chunk), parts[thread])) good = false;
+  });
+  if (!good) return internal::LabelOutOfRange(scanned.labels, classes);
+  for (std::size_t part = 1; part < parts.size(); ++part) {
+    for (std::size_t k = 0; k < classes; ++k) {
+      parts[0].sums[k].Add(parts[part].sums[k]);
+      parts[0].counts[k] += parts[part].counts[k];
+    }
+  }
+  for (std::size_t k = 0; k < classes; ++k) {
+    if (parts[0].counts[k] == scanned.labels.size()) {
+      return Error{ErrorCode::kFailedPrecondition,
+                   "all " + std::to_string(scanned.labels.size()) + " labels are class " +
+                       std::to_string(k) + "; one class says nothing about label errors"};
+    }
+  }
+  return std::move(parts[0]);
+}
+
+struct Cell {
+  std::int32_t given = 0;
+  std::int32_t voted = 0;
+};
+
+/// What the second pass finds in a chunk.
+template <typename T>
+struct ChunkVotes {
+  std::vector<Suspect<T>> suspects;
+  std::vector<Cell> others;  // Off the diagonal, though the given class is the model's answer.
+  std::optional<Error> error;
+};
+
+/// What a thread counts, whichever chunks it takes.
+template <typename T>
+struct ThreadVotes {
+  explicit ThreadVotes(std::size_t classes) : diagonal(classes) {}
+
+  std::vector<std::uint64_t> diagonal;
+  std::uint64_t undecided = 0;
+  internal::RowScratch<T> scratch;
+  std::vector<internal::RowVote<T>> votes;
+};
+
+template <typename T>
+Result<void> CountVotes(const ScannedLabels<T>& scanned, const internal::Cuts<T>& cuts,
+                        std::size_t begin, std::size_t end, ThreadVotes<T>& thread,
+                        ChunkVotes<T>& chunk) {
+  constexpr std::size_t kAtOnce = 512;
+  const std::size_t classes = scanned.probabilities.columns;
+  thread.votes.resize(kAtOnce);
+  for (; begin < end; begin += kAtOnce) {
+    const std::size_t rows = std::min(kAtOnce, end - begin);
+    // As far as the chunk goes, so that a row's last vector may reach into the next row.
+    const auto values =
+        scanned.probabilities.values.subspan(begin * classes, (end - begin) * classes);
+    const auto labels = scanned.labels.subspan(begin, rows);
+    const auto given = std::span(scanned.given).subspan(begin, rows);
+    const auto votes = std::span(thread.votes).first(rows);
+    const auto read =
+        internal::ReadRows<T>(values, classes, labels, given, cuts, begin, thread.scratch, votes);
+    if (!read) return read.error();
+    for (std::size_t i = 0; i < rows; ++i) {
+      const internal::RowVote<T>& vote = votes[i];
+      const std::int32_t label = labels[i];
+      if (vote.voted == label) {
+        ++thread.diagonal[static_cast<std::size_t>(label)];
+      } else if (vote.voted < 0) {
+        ++thread.undecided;
+      }
+      if (internal::Disagrees(vote, label, given[i])) {
+        chunk.suspects.push_back(
+            {static_cast<std::uint32_t>(begin + i), vote.predicted, vote.voted, vote.top});
+      } else if (vote.voted >= 0 && vote.voted != label) {
+        chunk.others.push_back({label, vote.voted});
+      }
+    }
+  }
+  return {};
+}
+
+/// Cells with their number of examples. O(votes log votes of a class + classes).
+std::vector<OffDiagonal> CountCells(const std::vector<Cell>& votes, std::size_t classes) {
+  std::vector<std::size_t> end(classes + 1);
+  for (const Cell& vote : votes) ++end[static_cast<std::size_t>(vote.given) + 1];
+  for (std::size_t k = 0; k < classes; ++k) end[k + 1] += end[k];
+  std::vector<std::int32_t> voted(votes.size());
+  std::vector<std::size_t> next(end.begin(), end.end() - 1);
+  for (const Cell& vote : votes) voted[next[static_cast<std::size_t>(vote.given)]++] = vote.voted;
+
+  std::vector<OffDiagonal> cells;
+  for (std::size_t given = 0; given < classes; ++given) {
+    const auto row = std::span(voted).subspan(end[given], end[given + 1] - end[given]);
+    std::sort(row.begin(), row.end());
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      if (i == 0 || row[i] != row[i - 1]) {
+        cells.push_back({static_cast<std::int32_t>(given), row[i], 0});
+      }
+      ++cells.back().examples;
+    }
+  }
+  return cells;
+}
+
+template <typename T>
+Result<void> ReadVotes(ScannedLabels<T>& scanned, const Chunks& chunks, const ScanOptions& options,
+                       const Given& given) {
+  const std::size_t classes = scanned.probabilities.columns;
+  std::vector<double> thresholds = internal::Thresholds(given.sums, given.counts);
+  const auto cuts = internal::MakeCuts<T>(thresholds, options.votes);
+
+  std::vector<ChunkVotes<T>> found(chunks.count());
+  std::vector<ThreadVotes<T>> parts(internal::ThreadsFor(chunks.count(), options.threads),
+                                    ThreadVotes<T>(classes));
+  // Of bad rows the first is named, so that chunks before it are still read.
+  std::atomic<std::size_t> first_bad = chunks.count();
+  internal::ForEachChunk(
+      chunks.count(), options.threads, [&](std::size_t chunk, std::size_t thread) {
+        if (chunk > first_bad) return;
+        const auto counted = CountVotes(scanned, cuts, chunks.Begin(chunk), chunks.End(chunk),
+                                        parts[thread], found[chunk]);
+        if (counted) return;
+        found[chunk].error = counted.error();
+        std::size_t known = first_bad;
+        while (chunk < known && !first_bad.compare_exchange_weak(known, chunk)) {
+        }
+      });
+  if (first_bad < chunks.count()) return *found[first_bad].error;
+
+  std::size_t suspects = 0;
+  for (const auto& chunk : found) suspects += chunk.suspects.size();
+  scanned.suspects.reserve(suspects);
+  std::vector<Cell> votes;
+  for (auto& chunk : found) {
+    for (const Suspect<T>& suspect : chunk.suspects) {
+      scanned.suspects.push_back(suspect);
+      if (scanned.IsOffDiagonal(suspect)) {
+        votes.push_back({scanned.labels[suspect.row], suspect.voted});
+      }
+    }
+    votes.insert(votes.end(), chunk.others.begin(), chunk.others.end());
+    chunk = {};
+  }
+  internal::Outside outside;
+  std::uint64_t undecided = 0;
+  std::vector<std::uint64_t> diagonal(classes);
+  for (const auto& part : parts) {
+    outside.Add(part.scratch.outside);
+    undecided += part.undecided;
+    for (std::size_t k = 0; k < classes; ++k) diagonal[k] += part.diagonal[k];
+  }
+  scanned.clipped = {outside.values, outside.farthest};
+  scanned.joint = CompleteJoint(std::move(thresholds), given.counts, diagonal,
+                                CountCells(votes, classes), undecided);
+  return {};
+}
+
+/// As ScoreLabel, from what is already known where that is enough.
+template <typename T>
+double Score(const ScannedLabels<T>& scanned, std::uint32_t row, LabelScore score) {
+  if (score == LabelScore::kSelfConfidence) return scanned.Given(row);
+  if (score == LabelScore::kNormalizedMargin) {
+    const auto suspect =
+        std::lower_bound(scanned.suspects.begin(), scanned.suspects.end(), row,
+                         [](const Suspect<T>& s, std::uint32_t wanted) { return s.row < wanted; });
+    if (suspect != scanned.suspects.end() && suspect->row == row) return scanned.Margin(*suspect);
+  }
+  return ScoreLabel(scanned.probabilities.Row(row), scanned.labels[row], score);
+}
+
+}  // namespace
+
+template <typename T>
+Result<LabelErrorScan<T>> LabelErrorScan<T>::Read(MatrixView<T> probabilities,
+                                                  std::span<const std::int32_t> labels,
+                                                  const ScanOptions& options) {
+  const auto shape = internal::CheckShape(probabilities, labels);
+  if (!shape) return shape.error();
+  if (probabilities.rows < probabilities.columns) {
+    return Error{ErrorCode::kInvalidArgument,
+                 std::to_string(probabilities.rows) + " examples for " +
+                     std::to_string(probabilities.columns) +
+                     " classes; thresholds need at least as many examples as classes"};
+  }
+  auto scanned = std::make_shared<ScannedLabels<T>>();
+  scanned->probabilities = probabilities;
+  scanned->labels = labels;
+  scanned->given.resize(labels.size());
+  const Chunks chunks(labels.size(), probabilities.columns);
+  const auto given = ReadGiven(*scanned, chunks, options.threads);
+  if (!given) return given.error();
+  if (const auto read = ReadVotes(*scanned, chunks, options, *given); !read) return read.error();
+  return LabelErrorScan(std::shared_ptr<const ScannedLabels<T>>(std::move(scanned)));
+}
+
+template <typename T>
+const ConfidentJoint& LabelErrorScan<T>::joint() const {
+  return scanned_->joint;
+}
+template <typename T>
+const ClippedValues& LabelErrorScan<T>::clipped() const {
+  return scanned_->clipped;
+}
+template <typename T>
+MatrixView<T> LabelErrorScan<T>::probabilities() const {
+  return scanned_->probabilities;
+}
+template <typename T>
+std::span<const std::int32_t> LabelErrorScan<T>::labels() const {
+  return scanned_->labels;
+}
+
+template <typename T>
+RankedIssues LabelErrorScan<T>::Rank(std::span<const std::uint32_t> rows, LabelScore score) const {
+  std::vector<internal::Keyed> items;
+  items.reserve(rows.size());
+  for (const std::uint32_t row : rows) items.push_back({Score(*scanned_, row, score), row});
+  internal::SortLowest(*scanned_, items);
+  RankedIssues ranked;
+  for (const internal::Keyed& item : items) {
+    ranked.rows.push_back(item.row);
+    ranked.scores.push_back(item.key);
+  }
+  return ranked;
+}
+
+template <typename T>
+Result<LabelErrors> FindLabelErrors(MatrixView<T> probabilities,
+                                    std::span<const std::int32_t> labels,
+                                    const LabelErrorOptions& options) {
+  const auto scan = LabelErrorScan<T>::Read(probabilities, labels,
+                                            {.votes = options.votes, .threads = options.threads});
+  if (!scan) return scan.error();
+  const LabelIssues issues = scan->Find(
+      options.method, {.keep_per_class = options.keep_per_class, .threads = options.threads});
+  return LabelErrors{scan->Rank(issues.rows, options.rank_by), issues.spared, scan->clipped(),
+                     scan->joint()};
+}
+
+template class LabelErrorScan<float>;
+template class LabelErrorScan<double>;
+template Result<LabelErrors> FindLabelErrors(MatrixView<float>, std::span<const std::int32_t>,
+                                             const LabelErrorOptions&);
+template Result<LabelErrors> FindLabelErrors(MatrixView<double>, std::span<const std::int32_t>,
+                                             const LabelErrorOptions&);
+
+}  // namespace tidewheel::labels
