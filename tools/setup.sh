@@ -52,7 +52,7 @@ setup_debian() {
 
   log=$(mktemp)
   if ! apt_get update >"$log" 2>&1; then cat "$log" >&2; rm -f "$log"; die "apt-get update failed"; fi
-  size=$(LC_ALL=C apt-get --assume-no --no-install-recommends install "${missing[@]}" 2>"$log" </dev/null |
+  size=$(as_root env LC_ALL=C apt-get --assume-no --no-install-recommends install "${missing[@]}" 2>"$log" </dev/null |
     sed -nE 's/^([0-9]+) upgraded, ([0-9]+) newly installed.*/\2 packages with what they need/p; s/^Need to get (.*) of archives.*/\1 to download/p; s/^After this operation, (.*) of additional disk space.*/\1 on disk/p' | paste -sd, | sed 's/,/, /g') || true
   [ -n "$size" ] || { cat "$log" >&2; rm -f "$log"; die "apt-get cannot install: ${missing[*]}"; }
   say "installs from Debian: ${missing[*]}"
@@ -99,7 +99,7 @@ setup_kafka() {
   "$root/third_party/kafka/fetch" "$TIDEWHEEL_KAFKA_JARS" </dev/null | sed -e 's/\x1b\[[0-9;]*m//g' -e '/is complete$/d' -e '/^$/d' >&2
 }
 
-# setup [--test] [--kafka] [--bench] [--peers]
+# setup [--test] [--kafka] [--bench] [--peers] [--fuzz]
 setup() {
   local sections=(build run) with_test= with_kafka= with_peers= word
   for word in "$@"; do
@@ -108,7 +108,8 @@ setup() {
       --kafka) sections+=(kafka); with_kafka=1 ;;
       --bench) sections+=(bench) ;;
       --peers) sections+=(peers); with_peers=1 ;;
-      *) die "setup knows --test, --kafka, --bench and --peers, not $word" ;;
+      --fuzz) sections+=(fuzz) ;;
+      *) die "setup knows --test, --kafka, --bench, --peers and --fuzz, not $word" ;;
     esac
   done
   setup_debian "${sections[@]}"
