@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <vector>
 
 #include "tidewheel/labels/internal/vector_math.h"
 #include "tidewheel/stats/internal/target_clones.h"
@@ -18,64 +17,61 @@ namespace {
 constexpr std::size_t kBlockItems = 64;
 constexpr std::size_t kAhead = 24;  // Votes whose rows are fetched early.
 
-/// Combines lanes in halves: the same tree at any width.
-template <std::size_t kLanes, typename Combine>
-TIDEWHEEL_INLINE double Reduced(const double* values, Combine combine) {
-  if constexpr (kLanes == 1) {
-    return values[0];
-  } else if constexpr (kLanes % 2 == 1) {
-    return combine(Reduced<kLanes - 1>(values, combine), values[kLanes - 1]);
+/// Several lanes in one register where the processor has such a wide one, in more where not. Plain
+/// loops over lanes the compiler would unroll into single numbers.
+template <std::size_t kWidth>
+struct Lanes {
+  typedef double Vector
+      __attribute__((vector_size(kWidth * sizeof(double)), aligned(8), may_alias));
+
+  static TIDEWHEEL_INLINE Vector& Part(double* numbers, std::size_t n) {
+    return *reinterpret_cast<Vector*>(numbers + n * kWidth);
+  }
+  static TIDEWHEEL_INLINE const Vector& Part(const double* numbers, std::size_t n) {
+    return *reinterpret_cast<const Vector*>(numbers + n * kWidth);
+  }
+};
+
+/// How many lanes go together.
+constexpr std::size_t WidthFor(std::size_t lanes) {
+  if (lanes == 0 || lanes % 8 == 0) return 8;
+  return lanes % 4 == 0 ? 4 : 2;
+}
+
+/// Combines the lanes of one vector in halves: the same tree on every processor.
+template <std::size_t kWidth, typename Combine>
+TIDEWHEEL_INLINE double Reduced(const typename Lanes<kWidth>::Vector& v, Combine combine) {
+  if constexpr (kWidth == 8) {
+    return combine(combine(combine(v[0], v[4]), combine(v[2], v[6])),
+                   combine(combine(v[1], v[5]), combine(v[3], v[7])));
+  } else if constexpr (kWidth == 4) {
+    return combine(combine(v[0], v[2]), combine(v[1], v[3]));
   } else {
-    double halves[kLanes / 2];
-    for (std::size_t k = 0; k < kLanes / 2; ++k) {
-      halves[k] = combine(values[k], values[k + kLanes / 2]);
-    }
-    return Reduced<kLanes / 2>(halves, combine);
+    return combine(v[0], v[1]);
   }
 }
 
-template <std::size_t kLanes>
-TIDEWHEEL_INLINE double Largest(const double* values, std::size_t lanes) {
-  const auto larger = [](double a, double b) { return a > b ? a : b; };
-  if constexpr (kLanes > 0) {
-    return Reduced<kLanes>(values, larger);
-  } else {
-    double best[8];
-    for (std::size_t k = 0; k < 8; ++k) best[k] = values[k];
-    for (std::size_t from = 8; from < lanes; from += 8) {
-      for (std::size_t k = 0; k < 8; ++k) best[k] = larger(best[k], values[from + k]);
-    }
-    return Reduced<8>(best, larger);
-  }
-}
-
-template <std::size_t kLanes>
-TIDEWHEEL_INLINE double Sum(const double* values, std::size_t lanes) {
-  const auto plus = [](double a, double b) { return a + b; };
-  if constexpr (kLanes > 0) {
-    return Reduced<kLanes>(values, plus);
-  } else {
-    double sums[8] = {};
-    for (std::size_t from = 0; from < lanes; from += 8) {
-      for (std::size_t k = 0; k < 8; ++k) sums[k] += values[from + k];
-    }
-    return Reduced<8>(sums, plus);
-  }
-}
-
-/// kLanes 0: as many as the round says, a multiple of 8.
+/// The parts of a row that stay in registers. kLanes 0: as many lanes as the round says, a multiple
+/// of 8, a part at a time in memory.
 template <std::size_t kLanes>
 TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
+  constexpr std::size_t kWidth = WidthFor(kLanes);
+  constexpr std::size_t kParts = kLanes / kWidth;
+  using L = Lanes<kWidth>;
+  using Vector = typename L::Vector;
+  const auto larger = [](double a, double b) { return a > b ? a : b; };
+  const auto plus = [](double a, double b) { return a + b; };
+
   const std::size_t lanes = kLanes > 0 ? kLanes : round.lanes;
+  const std::size_t parts = kLanes > 0 ? kParts : round.lanes / kWidth;
+  const std::size_t stride = 2 * lanes;
   const std::size_t classes = round.classes;
   const std::uint32_t* const begin = round.begin.data();
   const std::uint32_t* const rows = round.rows.data();
   const std::size_t items = round.begin.size() - 1;
   const std::size_t votes = round.rows.size();
   double* const table = round.table;
-  const double* const log_prior = round.log_prior;
   double* const prior_sum = round.prior_sum;
-  const bool learn = prior_sum != nullptr;
 
   double log_likelihood = 0;
   for (std::size_t first = 0; first < items; first += kBlockItems) {
@@ -83,20 +79,37 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
     double largest_sum = 0;
     for (std::size_t i = 0; i < here; ++i) {
       double* const p = block + i * lanes;
-      for (std::size_t k = 0; k < lanes; ++k) p[k] = log_prior[k];
-      for (std::uint32_t v = begin[first + i]; v < begin[first + i + 1]; ++v) {
-        const double* const row = table + static_cast<std::size_t>(rows[v]) * 2 * lanes;
-        for (std::size_t k = 0; k < lanes; ++k) p[k] += row[k];
-        if (v + kAhead < votes) {
-          const double* const next = table + static_cast<std::size_t>(rows[v + kAhead]) * 2 * lanes;
+      const std::uint32_t from = begin[first + i];
+      const std::uint32_t to = begin[first + i + 1];
+      Vector best;
+      if constexpr (kLanes > 0) {
+        Vector sums[kParts];
+        for (std::size_t n = 0; n < kParts; ++n) sums[n] = L::Part(round.log_prior, n);
+        for (std::uint32_t v = from; v < to; ++v) {
+          const double* const row = table + rows[v] * stride;
+          for (std::size_t n = 0; n < kParts; ++n) sums[n] += L::Part(row, n);
+          const double* const next = table + rows[v + kAhead < votes ? v + kAhead : v] * stride;
           __builtin_prefetch(next, 1);
-          if constexpr (kLanes > 4) __builtin_prefetch(next + kLanes / 2 * 2, 1);
-          if constexpr (kLanes > 8) __builtin_prefetch(next + kLanes * 2 - 1, 1);
+          if constexpr (kLanes > 4) __builtin_prefetch(next + kLanes, 1);
+          if constexpr (kLanes > 8) __builtin_prefetch(next + 2 * kLanes - 1, 1);
         }
+        best = sums[0];
+        for (std::size_t n = 1; n < kParts; ++n) best = sums[n] > best ? sums[n] : best;
+        const double largest = Reduced<kWidth>(best, larger);
+        for (std::size_t n = 0; n < kParts; ++n) L::Part(p, n) = sums[n] - largest;
+        largest_sum += from < to ? largest : 0;
+      } else {
+        for (std::size_t n = 0; n < parts; ++n) L::Part(p, n) = L::Part(round.log_prior, n);
+        for (std::uint32_t v = from; v < to; ++v) {
+          const double* const row = table + rows[v] * stride;
+          for (std::size_t n = 0; n < parts; ++n) L::Part(p, n) += L::Part(row, n);
+        }
+        best = L::Part(p, 0);
+        for (std::size_t n = 1; n < parts; ++n) best = L::Part(p, n) > best ? L::Part(p, n) : best;
+        const double largest = Reduced<kWidth>(best, larger);
+        for (std::size_t n = 0; n < parts; ++n) L::Part(p, n) -= largest;
+        largest_sum += from < to ? largest : 0;
       }
-      const double largest = Largest<kLanes>(p, lanes);
-      for (std::size_t k = 0; k < lanes; ++k) p[k] -= largest;
-      largest_sum += begin[first + i] < begin[first + i + 1] ? largest : 0;
     }
     for (std::size_t n = 0; n < here * lanes; ++n) block[n] = ExpNotAbove0(block[n]);
     double product = 1;
@@ -105,23 +118,34 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
       const std::uint32_t to = begin[first + i + 1];
       if (from == to) continue;
       double* const p = block + i * lanes;
-      const double sum = Sum<kLanes>(p, lanes);
+      Vector sums = L::Part(p, 0);
+      for (std::size_t n = 1; n < parts; ++n) sums += L::Part(p, n);
+      const double sum = Reduced<kWidth>(sums, plus);
       product *= sum;
       if (kLanes == 0 && product > 1e200) {
         log_likelihood += std::log(product);
         product = 1;
       }
       const double inverse = 1 / sum;
-      for (std::size_t k = 0; k < lanes; ++k) p[k] *= inverse;
+      for (std::size_t n = 0; n < parts; ++n) L::Part(p, n) *= inverse;
       if (round.posterior != nullptr) {
-        double* const out = round.posterior + (first + i) * classes;
-        for (std::size_t k = 0; k < classes; ++k) out[k] = p[k];
+        std::copy_n(p, classes, round.posterior + (first + i) * classes);
       }
-      if (!learn) continue;
-      for (std::size_t k = 0; k < lanes; ++k) prior_sum[k] += p[k];
-      for (std::uint32_t v = from; v < to; ++v) {
-        double* const sums = table + static_cast<std::size_t>(rows[v]) * 2 * lanes + lanes;
-        for (std::size_t k = 0; k < lanes; ++k) sums[k] += p[k];
+      if (prior_sum == nullptr) continue;
+      if constexpr (kLanes > 0) {
+        Vector mine[kParts];
+        for (std::size_t n = 0; n < kParts; ++n) mine[n] = L::Part(p, n);
+        for (std::size_t n = 0; n < kParts; ++n) L::Part(prior_sum, n) += mine[n];
+        for (std::uint32_t v = from; v < to; ++v) {
+          double* const row = table + rows[v] * stride + lanes;
+          for (std::size_t n = 0; n < kParts; ++n) L::Part(row, n) += mine[n];
+        }
+      } else {
+        for (std::size_t n = 0; n < parts; ++n) L::Part(prior_sum, n) += L::Part(p, n);
+        for (std::uint32_t v = from; v < to; ++v) {
+          double* const row = table + rows[v] * stride + lanes;
+          for (std::size_t n = 0; n < parts; ++n) L::Part(row, n) += L::Part(p, n);
+        }
       }
     }
     log_likelihood += largest_sum + std::log(product);
@@ -200,33 +224,6 @@ TIDEWHEEL_TARGET_CLONES void LogSharesOfWorkers(double* table, std::size_t worke
       }
     }
   }
-}
-
-TIDEWHEEL_TARGET_CLONES double SoftmaxRows(double* values, std::size_t rows, std::size_t classes) {
-  double log_sum = 0;
-  for (std::size_t i = 0; i < rows; ++i) {
-    double* const p = values + i * classes;
-    double largest = p[0];
-    for (std::size_t k = 1; k < classes; ++k) largest = p[k] > largest ? p[k] : largest;
-    for (std::size_t k = 0; k < classes; ++k) p[k] -= largest;
-    log_sum += largest;
-  }
-  const std::size_t all = rows * classes;
-  for (std::size_t n = 0; n < all; ++n) values[n] = ExpNotAbove0(values[n]);
-  double product = 1;
-  for (std::size_t i = 0; i < rows; ++i) {
-    double* const p = values + i * classes;
-    double sum = 0;
-    for (std::size_t k = 0; k < classes; ++k) sum += p[k];
-    product *= sum;
-    if (product > 1e200) {
-      log_sum += std::log(product);
-      product = 1;
-    }
-    const double inverse = 1 / sum;
-    for (std::size_t k = 0; k < classes; ++k) p[k] *= inverse;
-  }
-  return log_sum + std::log(product);
 }
 
 }  // namespace tidewheel::labels::internal

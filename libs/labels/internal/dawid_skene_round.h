@@ -37,8 +37,8 @@ struct DawidSkeneRound {
   double* table = nullptr;            // Rows x 2 lanes.
   const double* log_prior = nullptr;  // lanes; those past the classes hold kNoClass.
   double* prior_sum = nullptr;        // lanes; the posteriors of items with votes are added. Null:
-                                // neither these nor the sums of `table` change.
-  double* posterior = nullptr;  // items x classes; not written where null or without votes.
+                                      // neither these nor the sums of `table` change.
+  double* posterior = nullptr;        // items x classes; not written where null or without votes.
 };
 
 /// The logarithm of the prior of a lane without a class.
@@ -52,8 +52,5 @@ double RunDawidSkeneRound(const DawidSkeneRound& round);
 /// of the smoothed shares, and zeros for the next sums. `totals` has room for `lanes` numbers.
 void LogSharesOfWorkers(double* table, std::size_t workers, std::size_t classes, std::size_t lanes,
                         double smoothing, double* totals);
-
-/// Log-posteriors to posteriors in place, row by row; returns the sum of the rows' log-sums.
-double SoftmaxRows(double* values, std::size_t rows, std::size_t classes);
 
 }  // namespace tidewheel::labels::internal

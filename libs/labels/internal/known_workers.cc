@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "tidewheel/labels/internal/conclude.h"
-#include "tidewheel/labels/internal/dawid_skene_round.h"
+#include "tidewheel/labels/internal/softmax_rows.h"
 
 namespace tidewheel::labels::internal {
 namespace {
