@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 #include <unordered_map>
@@ -12,6 +13,8 @@
 
 namespace tidewheel::stats {
 namespace {
+
+constexpr std::size_t kMostClasses = 1'000'000;
 
 Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
@@ -24,6 +27,10 @@ Result<void> CheckInput(const FeatureColumn& feature, std::span<const std::int32
   if (feature.rows() != labels.size()) {
     return Bad(column + " has " + std::to_string(feature.rows()) + " rows for " +
                std::to_string(labels.size()) + " labels");
+  }
+  if (classes > kMostClasses) {
+    return Bad("at most " + std::to_string(kMostClasses) + " classes, not " +
+               std::to_string(classes));
   }
   if (options.folds < 2 || options.max_leaves < 1 || options.min_leaf < 1) {
     return Bad("folds are at least 2, leaves and rows of a leaf at least 1");

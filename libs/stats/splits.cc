@@ -10,6 +10,8 @@
 namespace tidewheel::stats {
 namespace {
 
+constexpr std::size_t kMostClasses = 1'000'000;
+
 Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 /// A group of a stratified split.
@@ -86,6 +88,10 @@ Result<StratifiedSplit> SplitStratified(std::span<const std::string> groups,
   if (groups.size() != labels.size()) {
     return Bad(std::to_string(labels.size()) + " labels need as many groups, not " +
                std::to_string(groups.size()));
+  }
+  if (classes > kMostClasses) {
+    return Bad("at most " + std::to_string(kMostClasses) + " classes, not " +
+               std::to_string(classes));
   }
   std::vector<Group> all;
   std::unordered_map<std::string_view, std::size_t> known;
