@@ -24,8 +24,11 @@ Error CsvReader::Problem(std::uint64_t line, const std::string& what) const {
 Result<CsvReader> CsvReader::Open(const std::filesystem::path& path) {
   auto file = InputFile::Open(path);
   if (!file) return file.error();
-  CsvReader reader(*std::move(file));
+  return Of(*std::move(file));
+}
 
+Result<CsvReader> CsvReader::Of(InputFile file) {
+  CsvReader reader(std::move(file));
   auto header = reader.NextRecord();
   if (!header) return header.error();
   if (!header->has_value()) return reader.Problem(1, "no header line");

@@ -24,6 +24,7 @@ class CsvReader {
  public:
   /// Reads the header. kInvalidArgument: none, two columns of one name, or a bound.
   static Result<CsvReader> Open(const std::filesystem::path& path);
+  static Result<CsvReader> Of(InputFile file);
 
   const std::vector<std::string>& columns() const { return columns_; }
   /// Place of a column; none when there is no such.

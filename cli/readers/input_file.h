@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "tidewheel/base/result.h"
 
@@ -14,6 +15,8 @@ class InputFile {
  public:
   /// kNotFound, kPermissionDenied, kInvalidArgument (no regular file).
   static Result<InputFile> Open(const std::filesystem::path& path);
+  /// Bytes that outlive the file, as they stand (never unpacked); `name` takes the path's place.
+  static InputFile Of(std::string_view bytes, std::filesystem::path name);
 
   InputFile(InputFile&&) noexcept;
   InputFile& operator=(InputFile&&) noexcept;
