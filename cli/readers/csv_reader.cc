@@ -8,7 +8,8 @@
 namespace tidewheel::cli {
 namespace {
 
-constexpr std::size_t kMaxColumns = 256;
+constexpr std::size_t kMaxColumns = 4096;
+constexpr std::size_t kMaxRowBytes = 16 * 1024 * 1024;
 constexpr std::size_t kMaxFieldBytes = 64 * 1024;
 constexpr std::size_t kBufferBytes = 64 * 1024;
 
@@ -75,13 +76,32 @@ Result<int> CsvReader::Take() {
   return static_cast<unsigned char>(buffer_[position_++]);
 }
 
+std::string_view CsvReader::TakeUntil(char end) {
+  const std::size_t begin = position_;
+  while (position_ < buffer_.size()) {
+    const char c = buffer_[position_];
+    if (c == end || c == '\n' || c == '\0') break;
+    ++position_;
+  }
+  return std::string_view(buffer_).substr(begin, position_ - begin);
+}
+
 Result<std::optional<CsvRow>> CsvReader::NextRecord() {
   CsvRow row;
+  row.fields.reserve(columns_.size());
   std::string field;
   enum class In { kFieldStart, kPlain, kQuoted, kAfterQuote } state = In::kFieldStart;
   row.line = line_;
+  std::size_t row_bytes = 0;
   bool anything = false;
   while (true) {
+    // Most bytes are just copied; the cases below see what is left.
+    if (state == In::kPlain || state == In::kQuoted) {
+      field += TakeUntil(state == In::kQuoted ? '"' : ',');
+      if (field.size() > kMaxFieldBytes) {
+        return Problem(row.line, "a field of more than " + FormatBytes(kMaxFieldBytes));
+      }
+    }
     const auto taken = Take();
     if (!taken) return taken.error();
     const int c = *taken;
@@ -105,6 +125,10 @@ Result<std::optional<CsvRow>> CsvReader::NextRecord() {
       }
       if (row.fields.size() == kMaxColumns) {
         return Problem(row.line, "more than " + std::to_string(kMaxColumns) + " columns");
+      }
+      row_bytes += field.size();
+      if (row_bytes > kMaxRowBytes) {
+        return Problem(row.line, "a row of more than " + FormatBytes(kMaxRowBytes));
       }
       row.fields.push_back(std::move(field));
       field.clear();

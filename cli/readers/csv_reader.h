@@ -19,7 +19,8 @@ struct CsvRow {
 };
 
 /// Reads comma-separated values with a header (RFC 4180; also LF line ends, a byte-order mark, and
-/// gzip around it) one row at a time. Bounds: 256 columns, 64 KiB a field, UTF-8 without NUL.
+/// gzip around it) one row at a time. Bounds: 4,096 columns, 64 KiB a field, 16 MiB a row, UTF-8
+/// without NUL.
 class CsvReader {
  public:
   /// Reads the header. kInvalidArgument: none, two columns of one name, or a bound.
@@ -40,6 +41,8 @@ class CsvReader {
 
   // -1 at the end.
   Result<int> Take();
+  // What the buffer still holds before the next `end`, line end or NUL.
+  std::string_view TakeUntil(char end);
   Result<std::optional<CsvRow>> NextRecord();
   Error Problem(std::uint64_t line, const std::string& what) const;
 

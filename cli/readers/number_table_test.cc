@@ -147,6 +147,26 @@ TEST_F(NumberTableTest, MoreRowsThanTheLimitAreRefused) {
   EXPECT_THAT(refused.error().message, EndsWith("t.csv: more than 2 rows"));
 }
 
+TEST_F(NumberTableTest, WideTablesHaveTheirBounds) {
+  const auto wide = [](std::size_t columns, const std::string& field) {
+    std::string header;
+    std::string row;
+    for (std::size_t i = 0; i < columns; ++i) {
+      header += (i > 0 ? ",c" : "c") + std::to_string(i);
+      row += (i > 0 ? "," : "") + field;
+    }
+    return header + "\n" + row + "\n";
+  };
+  EXPECT_EQ(Read(wide(4096, "1"))->columns().size(), 4096u);
+  EXPECT_THAT(Read(wide(4097, "1")).error().message, EndsWith("t.csv:1: more than 4096 columns"));
+  const std::string large(64 * 1024, 'x');
+  EXPECT_TRUE(Read(wide(256, large)).ok());
+  EXPECT_THAT(Read(wide(257, large)).error().message,
+              EndsWith("t.csv:2: a row of more than 16.0 MiB"));
+  EXPECT_THAT(Read(wide(1, large + "x")).error().message,
+              EndsWith("t.csv:2: a field of more than 64.0 KiB"));
+}
+
 TEST_F(NumberTableTest, OtherMissingWordsCanBeAskedFor) {
   const auto table = Read("a\n-1\n3\n", {.missing = {"-1"}});
   EXPECT_EQ(table->columns()[0].missing, 1u);
