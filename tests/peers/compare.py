@@ -31,9 +31,9 @@ TOLERANCE = 1e-9
 FIELDS = {"id", "what", "peer", "version", "bound", "measure", "why"}
 
 
-def differences(area, folder=FOLDER / "differences"):
+def differences(area):
     """The explained differences of an area by id; ValueError names what is wrong with the file."""
-    path = folder / f"{area}.toml"
+    path = FOLDER / "differences" / f"{area}.toml"
     if not path.exists():
         return {}
     found = {}
