@@ -27,7 +27,7 @@ struct MetricEstimate {
 };
 
 struct EstimatorOptions {
-  CalibrationOptions calibration;
+  CalibrationOptions calibration = {};
   double band_deviations = 3;
   double limit_deviations = 3;
 };

@@ -287,7 +287,7 @@ TEST(BinaryEstimatorTest, BadInputIsNamed) {
   reference.chunks.clear();
   EXPECT_THAT(problem(), HasSubstr("no chunks"));
   const Reference good(1);
-  EXPECT_FALSE(BinaryEstimator::Fit(good.chunks, {.calibration = {}, .band_deviations = 0}).ok());
+  EXPECT_FALSE(BinaryEstimator::Fit(good.chunks, {.band_deviations = 0}).ok());
   const auto estimator = BinaryEstimator::Fit(good.chunks);
   const Table nan = {{.1, NAN}, {0, 1}, {}};
   EXPECT_THAT(estimator->Estimate(PerformanceMetric::kAccuracy, nan.view()).error().message,
