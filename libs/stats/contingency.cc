@@ -95,11 +95,12 @@ Result<FisherTest> FisherExact(std::uint64_t a, std::uint64_t b, std::uint64_t c
   const auto up = [&](long double k) {
     return (row - k) * (column - k) / ((k + 1) * (rest - column + k + 1));
   };
+  constexpr long double kNothing = 1e-310L;
   const auto observed = static_cast<long double>(a);
   long double seen = 1;
-  for (long double k = mode; k < observed && seen > 0; ++k) seen *= up(k);
-  for (long double k = mode; k > observed && seen > 0; --k) seen /= up(k - 1);
-  if (seen == 0) {
+  for (long double k = mode; k < observed && seen > kNothing; ++k) seen *= up(k);
+  for (long double k = mode; k > observed && seen > kNothing; --k) seen /= up(k - 1);
+  if (seen <= kNothing) {
     test.p_value = 0;
     return test;
   }
@@ -113,7 +114,7 @@ Result<FisherTest> FisherExact(std::uint64_t a, std::uint64_t b, std::uint64_t c
     for (long double k = from; k != end;) {
       weight = upwards ? weight * up(k) : weight / up(k - 1);
       k += upwards ? 1 : -1;
-      if (weight == 0) break;
+      if (weight <= kNothing) break;
       sum += weight;
       if (weight <= limit) extreme += weight;
     }

@@ -44,7 +44,8 @@ struct FisherTest {
 
 /// Fisher's exact test (1922) of the table {a, b; c, d}, two-sided: all tables with the same
 /// margins that are no more likely than this one (up to 1 part in 10^12, so that equals count as
-/// equal). O(sqrt(N)) time as a rule, O(smallest margin) at most. A p-value below 1e-300 may be
+/// equal). O(sqrt(N)) time: 40 standard deviations of the count, or
+/// all tables if these are fewer. A p-value below 1e-300 may be
 /// given as 0. kInvalidArgument: a margin of 0, more than 2^31 in all.
 Result<FisherTest> FisherExact(std::uint64_t a, std::uint64_t b, std::uint64_t c, std::uint64_t d);
 
