@@ -22,7 +22,7 @@ constexpr std::array kScores = {LabelScore::kSelfConfidence, LabelScore::kNormal
 Error Invalid(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 Result<void> Check(const ValidatedLabels& validated, std::size_t examples,
-                   const ChoiceOptions& options) {
+                   const LabelErrorChoiceOptions& options) {
   if (options.budget == 0) return Invalid("a relabeling budget of 0 examples");
   if (!(options.min_precision >= 0 && options.min_precision < 1)) {
     return Invalid("min_precision " + std::to_string(options.min_precision) + " is not in [0, 1)");
@@ -161,7 +161,7 @@ std::pair<double, double> Wilson(double share, double size, double confidence) {
 template <typename T>
 Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<T>& scan,
                                            const ValidatedLabels& validated,
-                                           const ChoiceOptions& options) {
+                                           const LabelErrorChoiceOptions& options) {
   const std::size_t examples = scan.labels().size();
   if (const auto good = Check(validated, examples, options); !good) return good.error();
 
@@ -215,8 +215,10 @@ Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<T>& scan,
 }
 
 template Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<float>&,
-                                                    const ValidatedLabels&, const ChoiceOptions&);
+                                                    const ValidatedLabels&,
+                                                    const LabelErrorChoiceOptions&);
 template Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<double>&,
-                                                    const ValidatedLabels&, const ChoiceOptions&);
+                                                    const ValidatedLabels&,
+                                                    const LabelErrorChoiceOptions&);
 
 }  // namespace tidewheel::labels

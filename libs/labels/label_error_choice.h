@@ -18,7 +18,7 @@ struct ValidatedLabels {
   std::span<const double> weights;
 };
 
-struct ChoiceOptions {
+struct LabelErrorChoiceOptions {
   std::size_t budget = 0;  // Labels that can be checked again.
   /// A cut-off below this expected precision is not worth the work.
   double min_precision = 0;
@@ -66,13 +66,13 @@ struct LabelErrorChoice {
 template <typename T>
 Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<T>& scan,
                                            const ValidatedLabels& validated,
-                                           const ChoiceOptions& options);
+                                           const LabelErrorChoiceOptions& options);
 
 extern template Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<float>&,
                                                            const ValidatedLabels&,
-                                                           const ChoiceOptions&);
+                                                           const LabelErrorChoiceOptions&);
 extern template Result<LabelErrorChoice> ChooseLabelErrors(const LabelErrorScan<double>&,
                                                            const ValidatedLabels&,
-                                                           const ChoiceOptions&);
+                                                           const LabelErrorChoiceOptions&);
 
 }  // namespace tidewheel::labels
