@@ -27,7 +27,7 @@ struct MetricEstimate {
 };
 
 struct EstimatorOptions {
-  CalibrationOptions calibration = {};
+  ProbabilityCalibrationOptions calibration = {};
   double band_deviations = 3;
   double limit_deviations = 3;
 };
@@ -49,7 +49,7 @@ class BinaryEstimator {
   /// `reference` are labeled chunks (say, months) in any order; each row belongs to one. Alert
   /// limits are mean +/- `limit_deviations` standard deviations (of the population of chunks) of
   /// the realized metric over the chunks where it is defined, inside 0 to 1. O(N log N), with the
-  /// constant of CalibrationOptions::rounds.
+  /// constant of ProbabilityCalibrationOptions::rounds.
   /// kInvalidArgument: a chunk without rows, bad rows (named with chunk and row), options out of
   /// range. kFailedPrecondition: a class has no row in the whole reference.
   static Result<BinaryEstimator> Fit(std::span<const BinaryRows> reference,

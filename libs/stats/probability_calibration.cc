@@ -74,7 +74,7 @@ IsotonicFunction FitRows(std::span<const Row> rows) {
 }
 
 /// The two errors over the pooled held-out rows of every split.
-void Judge(std::span<const Row> rows, const CalibrationOptions& options,
+void Judge(std::span<const Row> rows, const ProbabilityCalibrationOptions& options,
            CalibrationDecision& decision) {
   // Sorted rows make the splits independent of the order they came in.
   std::array<std::vector<Row>, 2> of_class;
@@ -122,9 +122,9 @@ Result<double> ExpectedCalibrationError(std::span<const std::int32_t> labels,
   return CalibrationErrorOf(std::move(rows), bins);
 }
 
-Result<ProbabilityCalibrator> ProbabilityCalibrator::Fit(std::span<const std::int32_t> labels,
-                                                         std::span<const double> scores,
-                                                         const CalibrationOptions& options) {
+Result<ProbabilityCalibrator> ProbabilityCalibrator::Fit(
+    std::span<const std::int32_t> labels, std::span<const double> scores,
+    const ProbabilityCalibrationOptions& options) {
   if (options.rounds < 1 || options.bins < 1) return Bad("rounds and bins are at least 1");
   if (!(options.held_out > 0 && options.held_out < 1)) {
     return Bad("the held-out share is above 0 and below 1");

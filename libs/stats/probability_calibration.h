@@ -20,7 +20,7 @@ namespace tidewheel::stats {
 Result<double> ExpectedCalibrationError(std::span<const std::int32_t> labels,
                                         std::span<const double> probabilities, int bins = 10);
 
-struct CalibrationOptions {
+struct ProbabilityCalibrationOptions {
   int rounds = 10;        // Random splits of the rows, class by class.
   double held_out = 0.1;  // Share of each class a split keeps for the judgement.
   int bins = 10;
@@ -48,7 +48,7 @@ class ProbabilityCalibrator {
   /// probabilities.
   static Result<ProbabilityCalibrator> Fit(std::span<const std::int32_t> labels,
                                            std::span<const double> scores,
-                                           const CalibrationOptions& options = {});
+                                           const ProbabilityCalibrationOptions& options = {});
 
   /// O(log N). NaN gives NaN.
   double operator()(double score) const { return function_ ? (*function_)(score) : score; }

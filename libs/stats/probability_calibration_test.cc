@@ -127,7 +127,7 @@ TEST(ProbabilityCalibratorTest, OneClassOrNearlySoIsLeftAsItIs) {
 
 TEST(ProbabilityCalibratorTest, BadInputIsNamed) {
   const auto problem = [](std::vector<std::int32_t> labels, std::vector<double> scores,
-                          CalibrationOptions options = {}) {
+                          ProbabilityCalibrationOptions options = {}) {
     const auto calibrator = ProbabilityCalibrator::Fit(labels, scores, options);
     return calibrator.ok() ? std::string("taken") : calibrator.error().message;
   };
