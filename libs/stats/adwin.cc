@@ -1,6 +1,7 @@
 #include "tidewheel/stats/adwin.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -22,7 +23,8 @@ double Size(std::size_t row) { return std::ldexp(1.0, static_cast<int>(row)); }
 
 }  // namespace
 
-Adwin::Adwin(const AdwinOptions& options) : options_(options) {
+Adwin::Adwin(const AdwinOptions& options)
+    : options_(options), mask_(std::bit_ceil(std::size_t{options.max_buckets} + 1) - 1) {
   if (!options.reset_after_drift) KeepAfterDrift();
   Adwin::Clear();
 }
@@ -64,46 +66,59 @@ void Adwin::Fields(Archive& archive, OptionsRef& options, Self& self) {
   archive(self.until_check_);
   archive(self.total_);
   archive(self.squares_);
-  std::vector<double> counts(self.counts_.begin(), self.counts_.end());
-  archive(counts);
-  if constexpr (!std::is_const_v<Self>) {
-    self.counts_.clear();
-    for (const double count : counts) {
-      // Consistent() refuses what this clamps.
-      self.counts_.push_back(static_cast<std::uint32_t>(std::clamp(count, 0.0, 1e6)));
+  // Row by row, the oldest bucket first, wherever in its ring it is.
+  std::vector<double> counts, totals, squares;
+  if constexpr (std::is_const_v<Self>) {
+    for (std::size_t row = 0; row < self.rows_.size(); ++row) {
+      counts.push_back(self.rows_[row].count);
+      for (std::uint32_t k = 0; k < self.rows_[row].count; ++k) {
+        totals.push_back(self.At(row, k).total);
+        squares.push_back(self.At(row, k).squares);
+      }
     }
   }
-  archive(self.bucket_totals_);
-  archive(self.bucket_squares_);
+  archive(counts);
+  archive(totals);
+  archive(squares);
+  if constexpr (!std::is_const_v<Self>) self.SetBuckets(counts, totals, squares);
+}
+
+void Adwin::SetBuckets(const std::vector<double>& counts, const std::vector<double>& totals,
+                       const std::vector<double>& squares) {
+  rows_.clear();
+  buckets_.clear();
+  std::size_t next = 0;
+  for (const double count : counts) {
+    // What does not fit leaves fewer buckets than the window has values, which Consistent()
+    // refuses.
+    if (!(count >= 0 && count <= options_.max_buckets) || rows_.size() == kMostRows) return;
+    AddRow();
+    for (std::uint32_t k = 0; k < static_cast<std::uint32_t>(count); ++k, ++next) {
+      if (next >= totals.size() || next >= squares.size()) return;
+      At(rows_.size() - 1, rows_.back().count++) = {totals[next], squares[next]};
+    }
+  }
 }
 
 bool Adwin::Consistent() const {
-  const std::size_t rows = counts_.size();
-  if (rows == 0 || rows > kMostRows || until_check_ == 0 || until_check_ > options_.check_every) {
-    return false;
-  }
-  if (bucket_totals_.size() != rows * Places() || bucket_squares_.size() != rows * Places()) {
-    return false;
-  }
-  std::uint64_t width = 0;
-  for (std::size_t r = 0; r < rows; ++r) {
-    if (counts_[r] > options_.max_buckets) return false;
-    width += static_cast<std::uint64_t>(counts_[r]) << r;
-  }
-  if (rows > 1 && counts_.back() == 0) return false;
+  if (rows_.empty() || until_check_ == 0 || until_check_ > options_.check_every) return false;
+  if (rows_.size() > 1 && rows_.back().count == 0) return false;
   const auto credible = [&](double total) {
-    return std::abs(total) <= 1e90 * static_cast<double>(width + 1);
+    return std::abs(total) <= 1e90 * static_cast<double>(width_ + 1);
   };
-  if (width != width_ || !credible(total_) || squares_ < 0) return false;
-  return std::all_of(bucket_totals_.begin(), bucket_totals_.end(), credible) &&
-         std::all_of(bucket_squares_.begin(), bucket_squares_.end(),
-                     [](double squares) { return squares >= 0; });
+  std::uint64_t width = 0;
+  for (std::size_t row = 0; row < rows_.size(); ++row) {
+    width += static_cast<std::uint64_t>(rows_[row].count) << row;
+    for (std::uint32_t k = 0; k < rows_[row].count; ++k) {
+      if (!credible(At(row, k).total) || At(row, k).squares < 0) return false;
+    }
+  }
+  return width == width_ && credible(total_) && squares_ >= 0;
 }
 
 void Adwin::Clear() {
-  counts_.clear();
-  bucket_totals_.clear();
-  bucket_squares_.clear();
+  rows_.clear();
+  buckets_.clear();
   AddRow();
   width_ = 0;
   until_check_ = options_.check_every;
@@ -112,9 +127,8 @@ void Adwin::Clear() {
 }
 
 void Adwin::AddRow() {
-  counts_.push_back(0);
-  bucket_totals_.resize(counts_.size() * Places());
-  bucket_squares_.resize(counts_.size() * Places());
+  rows_.emplace_back();
+  buckets_.resize(rows_.size() * Places());
 }
 
 StreamState Adwin::Step(double value) {
@@ -125,9 +139,8 @@ StreamState Adwin::Step(double value) {
   }
   ++width_;
   total_ += value;
-  bucket_totals_[counts_[0]] = value;
-  bucket_squares_[counts_[0]] = 0;
-  if (++counts_[0] > options_.max_buckets) MergeFullRows();
+  At(0, rows_[0].count) = {value, 0};
+  if (++rows_[0].count > options_.max_buckets) MergeFullRows();
 
   if (--until_check_ > 0) return StreamState::kStable;
   until_check_ = options_.check_every;
@@ -140,17 +153,16 @@ StreamState Adwin::Step(double value) {
 }
 
 void Adwin::MergeFullRows() {
-  for (std::size_t row = 0; counts_[row] > options_.max_buckets; ++row) {
-    if (row + 1 == counts_.size()) AddRow();
-    double* totals = bucket_totals_.data() + row * Places();
-    double* squares = bucket_squares_.data() + row * Places();
-    const std::size_t place = (row + 1) * Places() + counts_[row + 1]++;
-    const double apart = totals[0] - totals[1];
-    bucket_totals_[place] = totals[0] + totals[1];
-    bucket_squares_[place] = squares[0] + squares[1] + apart * apart / (2 * Size(row));
-    counts_[row] -= 2;
-    std::copy(totals + 2, totals + 2 + counts_[row], totals);
-    std::copy(squares + 2, squares + 2 + counts_[row], squares);
+  double half = 0.5;  // One over the values of the two oldest together.
+  for (std::size_t row = 0; rows_[row].count > options_.max_buckets; ++row, half /= 2) {
+    if (row + 1 == rows_.size()) AddRow();
+    const Bucket& a = At(row, 0);
+    const Bucket& b = At(row, 1);
+    const double apart = a.total - b.total;
+    At(row + 1, rows_[row + 1].count++) = {a.total + b.total,
+                                           a.squares + b.squares + apart * apart * half};
+    rows_[row].first = static_cast<std::uint32_t>((rows_[row].first + 2) & mask_);
+    rows_[row].count -= 2;
   }
 }
 
@@ -165,12 +177,11 @@ bool Adwin::FindCut() const {
   const double square = 2 * squares_ / n * log_term * (n - 2 * least + 2);
   double n0 = 0;
   double total0 = 0;
-  for (std::size_t row = counts_.size(); row-- > 0;) {
-    const double* totals = bucket_totals_.data() + row * Places();
+  for (std::size_t row = rows_.size(); row-- > 0;) {
     const double size = Size(row);
-    for (std::uint32_t k = 0; k < counts_[row]; ++k) {
+    for (std::uint32_t k = 0; k < rows_[row].count; ++k) {
       n0 += size;
-      total0 += totals[k];
+      total0 += At(row, k).total;
       const double n1 = n - n0;
       if (n0 < least) continue;
       if (n1 < least) return false;
@@ -184,22 +195,19 @@ bool Adwin::FindCut() const {
 }
 
 void Adwin::DropOldest() {
-  const std::size_t row = counts_.size() - 1;
-  double* totals = bucket_totals_.data() + row * Places();
-  double* squares = bucket_squares_.data() + row * Places();
+  const std::size_t row = rows_.size() - 1;
+  const Bucket oldest = At(row, 0);
   const double size = Size(row);
   width_ -= std::uint64_t{1} << row;
-  total_ -= totals[0];
+  total_ -= oldest.total;
   const auto left = static_cast<double>(width_);
-  const double apart = totals[0] / size - total_ / left;
-  squares_ = std::max(0.0, squares_ - squares[0] - size * left / (size + left) * apart * apart);
-  --counts_[row];
-  std::copy(totals + 1, totals + 1 + counts_[row], totals);
-  std::copy(squares + 1, squares + 1 + counts_[row], squares);
-  while (counts_.size() > 1 && counts_.back() == 0) {
-    counts_.pop_back();
-    bucket_totals_.resize(counts_.size() * Places());
-    bucket_squares_.resize(counts_.size() * Places());
+  const double apart = oldest.total / size - total_ / left;
+  squares_ = std::max(0.0, squares_ - oldest.squares - size * left / (size + left) * apart * apart);
+  rows_[row].first = static_cast<std::uint32_t>((rows_[row].first + 1) & mask_);
+  --rows_[row].count;
+  while (rows_.size() > 1 && rows_.back().count == 0) {
+    rows_.pop_back();
+    buckets_.resize(rows_.size() * Places());
   }
 }
 

@@ -47,6 +47,16 @@ class Adwin final : public StreamDetector {
 
  private:
   friend struct DetectorAccess;
+  struct Bucket {
+    double total = 0;
+    double squares = 0;  // Of the distances to the bucket's own mean.
+  };
+  /// The buckets of 2^r values, for row r.
+  struct Row {
+    std::uint32_t first = 0;  // Place of the oldest.
+    std::uint32_t count = 0;
+  };
+
   explicit Adwin(const AdwinOptions& options);
   static Result<void> Check(const AdwinOptions& options);
   template <typename Archive, typename OptionsRef, typename Self>
@@ -55,18 +65,24 @@ class Adwin final : public StreamDetector {
   StreamState Step(double value) override;
   void Clear() override;
   bool Consistent() const;
-  std::size_t Places() const { return std::size_t{options_.max_buckets} + 1; }
+  std::size_t Places() const { return mask_ + 1; }
+  Bucket& At(std::size_t row, std::uint32_t age) {
+    return buckets_[row * Places() + ((rows_[row].first + age) & mask_)];
+  }
+  const Bucket& At(std::size_t row, std::uint32_t age) const {
+    return buckets_[row * Places() + ((rows_[row].first + age) & mask_)];
+  }
   void AddRow();
+  void SetBuckets(const std::vector<double>& counts, const std::vector<double>& totals,
+                  const std::vector<double>& squares);
   void MergeFullRows();
   bool FindCut() const;
   void DropOldest();
 
   AdwinOptions options_;
-  // Row r has buckets of 2^r values, the oldest first, in max_buckets + 1 places of the flat
-  // arrays.
-  std::vector<std::uint32_t> counts_;
-  std::vector<double> bucket_totals_;
-  std::vector<double> bucket_squares_;  // Squared distances to the bucket's own mean.
+  std::size_t mask_ = 0;  // Places in a row, a power of two above max_buckets, less one.
+  std::vector<Row> rows_;
+  std::vector<Bucket> buckets_;  // Places() a row, each a ring.
   std::uint64_t width_ = 0;
   std::uint32_t until_check_ = 0;
   double total_ = 0;
