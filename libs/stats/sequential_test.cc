@@ -103,6 +103,11 @@ void SequentialMeanTest::Decide() {
       below[j] += times * steps[kShares + j];
     }
   }
+  // Evidence is at most its largest bet: mostly this says that nothing new can come of it.
+  if (std::max(*std::max_element(above.begin(), above.end()),
+               *std::max_element(below.begin(), below.end())) <= strongest_) {
+    return;
+  }
   const double for_pass = LogMean(above);
   const double for_fail = LogMean(below);
   strongest_ = std::max({strongest_, for_pass, for_fail});
