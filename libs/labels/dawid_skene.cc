@@ -8,6 +8,7 @@
 #include "tidewheel/labels/internal/dawid_skene_round.h"
 #include "tidewheel/labels/internal/known_workers.h"
 #include "tidewheel/labels/internal/packed_votes.h"
+#include "tidewheel/labels/internal/vector_math.h"
 
 namespace tidewheel::labels {
 namespace {
@@ -55,7 +56,7 @@ std::vector<double> ConfusionFrom(const PackedVotes& votes, std::size_t lanes,
     for (std::size_t l = 0; l < classes; ++l) {
       const double* const logs = table + (w * classes + l) * 2 * lanes;
       for (std::size_t k = 0; k < classes; ++k) {
-        confusion[(w * classes + k) * classes + l] = std::exp(logs[k]);
+        confusion[(w * classes + k) * classes + l] = internal::ExpNotAbove0(logs[k]);
       }
     }
   }
@@ -108,7 +109,7 @@ Result<Consensus> DawidSkene(const Votes& in, const DawidSkeneOptions& options) 
   for (std::uint32_t round = 0; round < options.rounds && !consensus.converged; ++round) {
     if (round > 0) LogShares(votes, *known, lanes, options.smoothing, table.get());
     for (std::size_t k = 0; k < in.classes; ++k) {
-      log_prior[k] = std::log(prior_sum[k] / static_cast<double>(voted));
+      log_prior[k] = internal::LogOfShare(prior_sum[k] / static_cast<double>(voted));
       prior_sum[k] = 0;
     }
     // Posteriors are only wanted once: writing them each time would cost as much as the votes.

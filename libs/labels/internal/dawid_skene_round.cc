@@ -1,7 +1,6 @@
 #include "tidewheel/labels/internal/dawid_skene_round.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "tidewheel/labels/internal/vector_math.h"
 #include "tidewheel/stats/internal/target_clones.h"
@@ -123,7 +122,7 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
       const double sum = Reduced<kWidth>(sums, plus);
       product *= sum;
       if (kLanes == 0 && product > 1e200) {
-        log_likelihood += std::log(product);
+        log_likelihood += LogOfPositive(product);
         product = 1;
       }
       const double inverse = 1 / sum;
@@ -148,7 +147,7 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
         }
       }
     }
-    log_likelihood += largest_sum + std::log(product);
+    log_likelihood += largest_sum + LogOfPositive(product);
   }
   return log_likelihood;
 }

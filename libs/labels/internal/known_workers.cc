@@ -7,6 +7,7 @@
 
 #include "tidewheel/labels/internal/conclude.h"
 #include "tidewheel/labels/internal/softmax_rows.h"
+#include "tidewheel/labels/internal/vector_math.h"
 
 namespace tidewheel::labels::internal {
 namespace {
@@ -45,7 +46,7 @@ Result<std::vector<KnownLogs>> LogsOf(const std::vector<KnownWorker>& known, std
                                      ", column " + std::to_string(l));
         }
         sum += share;
-        made.by_label[l * classes + k] = std::log(std::max(share, kLeastProbability));
+        made.by_label[l * classes + k] = LogOfPositive(std::max(share, kLeastProbability));
       }
       if (std::abs(sum - 1) > kSumsToOne) {
         return Bad(one.worker, "has a row " + std::to_string(k) + " that sums to " +

@@ -1,7 +1,5 @@
 #include "tidewheel/labels/internal/softmax_rows.h"
 
-#include <cmath>
-
 #include "tidewheel/labels/internal/vector_math.h"
 #include "tidewheel/stats/internal/target_clones.h"
 
@@ -26,13 +24,13 @@ TIDEWHEEL_TARGET_CLONES double SoftmaxRows(double* values, std::size_t rows, std
     for (std::size_t k = 0; k < classes; ++k) sum += p[k];
     product *= sum;
     if (product > 1e200) {
-      log_sum += std::log(product);
+      log_sum += LogOfPositive(product);
       product = 1;
     }
     const double inverse = 1 / sum;
     for (std::size_t k = 0; k < classes; ++k) p[k] *= inverse;
   }
-  return log_sum + std::log(product);
+  return log_sum + LogOfPositive(product);
 }
 
 }  // namespace tidewheel::labels::internal

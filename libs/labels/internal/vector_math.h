@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <limits>
 
 namespace tidewheel::labels::internal {
 
@@ -64,6 +65,12 @@ inline double LogOfPositive(double x) {
   p = p * z + 2.0 / 3;
   p = p * z;
   return exponent * kLn2High + (f - (s * (f - p) - exponent * kLn2Low));
+}
+
+/// The same of any share: minus infinity for 0 and for what is too small to be a normal number.
+inline double LogOfShare(double share) {
+  return share >= std::numeric_limits<double>::min() ? LogOfPositive(share)
+                                                     : -std::numeric_limits<double>::infinity();
 }
 
 }  // namespace tidewheel::labels::internal
