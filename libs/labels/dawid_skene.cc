@@ -100,8 +100,20 @@ Result<Consensus> DawidSkene(const Votes& in, const DawidSkeneOptions& options) 
   for (std::size_t i = 0; i < in.items; ++i) voted += votes.of(i).empty() ? 0 : 1;
 
   Consensus consensus;
-  consensus.posterior = internal::StartingPosterior(votes, *known);
-  Learn(votes, consensus.posterior, lanes, table.get(), prior_sum.data());
+  if (options.rounds == 0 || !known->empty()) {
+    consensus.posterior = internal::StartingPosterior(votes, *known);
+    Learn(votes, consensus.posterior, lanes, table.get(), prior_sum.data());
+  } else {
+    consensus.posterior.resize(in.items * in.classes);
+    internal::AddVoteShares({.begin = votes.begin(),
+                             .rows = votes.rows(),
+                             .classes = in.classes,
+                             .lanes = lanes,
+                             .table = table.get(),
+                             .log_prior = nullptr,
+                             .prior_sum = prior_sum.data(),
+                             .posterior = nullptr});
+  }
   LogShares(votes, *known, lanes, options.smoothing, table.get());
   consensus.converged = false;
   const double enough = options.tolerance * static_cast<double>(votes.size());

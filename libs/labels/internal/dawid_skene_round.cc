@@ -152,6 +152,50 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
   return log_likelihood;
 }
 
+template <std::size_t kLanes>
+TIDEWHEEL_INLINE void SharesOf(const DawidSkeneRound& round, double* shares) {
+  constexpr std::size_t kWidth = WidthFor(kLanes);
+  using L = Lanes<kWidth>;
+  const std::size_t lanes = kLanes > 0 ? kLanes : round.lanes;
+  const std::size_t parts = lanes / kWidth;
+  const std::size_t stride = 2 * lanes;
+  const auto classes = static_cast<std::uint32_t>(round.classes);
+  const std::uint32_t* const rows = round.rows.data();
+  const std::size_t votes = round.rows.size();
+  for (std::size_t i = 0; i + 1 < round.begin.size(); ++i) {
+    const std::uint32_t from = round.begin[i];
+    const std::uint32_t to = round.begin[i + 1];
+    if (from == to) continue;
+    for (std::size_t n = 0; n < parts; ++n) L::Part(shares, n) = L::Part(shares, n) * 0.0;
+    for (std::uint32_t v = from; v < to; ++v) shares[rows[v] % classes] += 1;
+    // Whole counts first: thirds would not add up to equal sums for equal votes.
+    const double cast = to - from;
+    for (std::size_t n = 0; n < parts; ++n) {
+      L::Part(shares, n) /= cast;
+      L::Part(round.prior_sum, n) += L::Part(shares, n);
+    }
+    for (std::uint32_t v = from; v < to; ++v) {
+      double* const sums = round.table + rows[v] * stride + lanes;
+      for (std::size_t n = 0; n < parts; ++n) L::Part(sums, n) += L::Part(shares, n);
+      __builtin_prefetch(round.table + rows[v + kAhead < votes ? v + kAhead : v] * stride + lanes,
+                         1);
+    }
+  }
+}
+
+TIDEWHEEL_TARGET_CLONES void SharesOf12(const DawidSkeneRound& round, double* shares) {
+  SharesOf<12>(round, shares);
+}
+TIDEWHEEL_TARGET_CLONES void SharesOf8s(const DawidSkeneRound& round, double* shares) {
+  SharesOf<0>(round, shares);
+}
+TIDEWHEEL_TARGET_CLONES void SharesOf4(const DawidSkeneRound& round, double* shares) {
+  SharesOf<4>(round, shares);
+}
+TIDEWHEEL_TARGET_CLONES void SharesOf2(const DawidSkeneRound& round, double* shares) {
+  SharesOf<2>(round, shares);
+}
+
 TIDEWHEEL_TARGET_CLONES double RoundOf2(const DawidSkeneRound& round, double* block) {
   return RoundOf<2>(round, block);
 }
@@ -200,6 +244,20 @@ double RunDawidSkeneRound(const DawidSkeneRound& round) {
       return RoundOf16(round, block.get());
     default:
       return RoundOfMany(round, block.get());
+  }
+}
+
+void AddVoteShares(const DawidSkeneRound& round) {
+  const AlignedNumbers shares(round.lanes);
+  switch (round.lanes) {
+    case 2:
+      return SharesOf2(round, shares.get());
+    case 4:
+      return SharesOf4(round, shares.get());
+    case 12:
+      return SharesOf12(round, shares.get());
+    default:
+      return SharesOf8s(round, shares.get());
   }
 }
 

@@ -48,6 +48,10 @@ inline constexpr double kNoClass = -1e300;
 /// the votes. The same bits whatever the processor.
 double RunDawidSkeneRound(const DawidSkeneRound& round);
 
+/// Adds the vote shares of all items to the sums of `table` and to `prior_sum`, as a round adds
+/// posteriors. Reads nothing else of the round than `begin`, `rows`, `classes` and `lanes`.
+void AddVoteShares(const DawidSkeneRound& round);
+
 /// The other half: from the sums of one worker's rows (`classes` rows of 2 lanes) to the logarithms
 /// of the smoothed shares, and zeros for the next sums. `totals` has room for `lanes` numbers.
 void LogSharesOfWorkers(double* table, std::size_t workers, std::size_t classes, std::size_t lanes,

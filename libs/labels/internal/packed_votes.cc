@@ -9,19 +9,21 @@ namespace {
 
 Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
-/// Most items have a handful of votes.
-void SortFew(std::uint32_t* first, std::uint32_t* last) {
-  constexpr std::ptrdiff_t kFew = 24;
-  if (last - first < 2) return;
-  if (last - first > kFew) {
-    std::sort(first, last);
+/// Most items have a handful of votes, in an order that no branch can foresee: neighbours are put
+/// in order, even and odd pairs in turn, without any.
+void SortFew(std::uint32_t* first, std::size_t size) {
+  constexpr std::size_t kFew = 12;
+  if (size > kFew) {
+    std::sort(first, first + size);
     return;
   }
-  for (std::uint32_t* next = first + 1; next < last; ++next) {
-    const std::uint32_t row = *next;
-    std::uint32_t* place = next;
-    for (; place > first && place[-1] > row; --place) *place = place[-1];
-    *place = row;
+  for (std::size_t turn = 0; turn < size; ++turn) {
+    for (std::size_t n = turn % 2; n + 1 < size; n += 2) {
+      const std::uint32_t a = first[n];
+      const std::uint32_t b = first[n + 1];
+      first[n] = a < b ? a : b;
+      first[n + 1] = a < b ? b : a;
+    }
   }
 }
 
@@ -88,7 +90,7 @@ Result<PackedVotes> PackedVotes::Of(const Votes& votes) {
   }
   std::uint32_t* rows = packed.rows_.data();
   for (std::size_t i = 0; i < votes.items; ++i) {
-    SortFew(rows + packed.begin_[i], rows + packed.begin_[i + 1]);
+    SortFew(rows + packed.begin_[i], packed.begin_[i + 1] - packed.begin_[i]);
   }
   return packed;
 }
