@@ -82,18 +82,13 @@ Result<std::vector<double>> ScoreLabels(MatrixView<T> probabilities,
     const std::size_t begin = chunk * kChunk;
     const std::size_t rows = std::min(kChunk, labels.size() - begin);
     internal::RowScratch<T> scratch;
-    std::vector<internal::RowVote<T>> votes(rows);
-    std::vector<T> given(rows);
     const auto read = internal::ReadRows<T>(
         probabilities.values.subspan(begin * probabilities.columns, rows * probabilities.columns),
-        probabilities.columns, labels.subspan(begin, rows), given, cuts, begin, scratch, votes);
-    if (!read) {
-      failed[chunk] = read.error();
-      return;
-    }
-    for (std::size_t i = begin; i < begin + rows; ++i) {
-      scores[i] = ScoreLabel(probabilities.Row(i), labels[i], score);
-    }
+        probabilities.columns, labels.subspan(begin, rows), cuts, begin, scratch,
+        [&](std::size_t i, const internal::RowVote<T>&) {
+          scores[begin + i] = ScoreLabel(probabilities.Row(begin + i), labels[begin + i], score);
+        });
+    if (!read) failed[chunk] = read.error();
   });
   for (const auto& error : failed) {
     if (error) return *error;

@@ -39,11 +39,11 @@ Result<internal::RowVote<double>> ReadSample(std::span<const double> probabiliti
     return Invalid(at() + "label " + std::to_string(label) + " is not one of " +
                    std::to_string(classes) + " classes from 0");
   }
-  const double given = internal::Clipped(probabilities[static_cast<std::size_t>(label)]);
   internal::RowVote<double> vote;
   scratch.outside = {};
-  const auto read = internal::ReadRows<double>(probabilities, classes, {&label, 1}, {&given, 1},
-                                               cuts, number, scratch, {&vote, 1});
+  const auto read = internal::ReadRows<double>(
+      probabilities, classes, {&label, 1}, cuts, number, scratch,
+      [&](std::size_t, const internal::RowVote<double>& found) { vote = found; });
   if (!read) return read.error();
   Add(clipped, scratch.outside.values, scratch.outside.farthest);
   return vote;
@@ -161,8 +161,8 @@ Result<StreamedLabel> VoteCounter::Count(std::span<const double> probabilities,
   StreamedLabel sample;
   sample.voted = vote->voted;
   sample.predicted = vote->predicted;
-  sample.self_confidence = internal::Clipped(probabilities[given]);
-  sample.disagrees = internal::Disagrees(*vote, label, sample.self_confidence);
+  sample.self_confidence = vote->given;
+  sample.disagrees = internal::Disagrees(*vote, label);
   sample.suspected = sample.disagrees && vote->voted >= 0 && vote->voted != label;
   if (vote->voted < 0) {
     ++state_->undecided;

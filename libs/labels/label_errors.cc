@@ -42,7 +42,7 @@ struct Given {
 
 /// False when a label is out of range.
 template <typename T>
-bool AddGiven(ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Given& given) {
+bool AddGiven(const ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Given& given) {
   // Each number lies in another line of memory.
   constexpr std::size_t kAhead = 24;
   const T* values = scanned.probabilities.values.data();
@@ -55,7 +55,6 @@ bool AddGiven(ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Giv
     const auto label = static_cast<std::uint32_t>(scanned.labels[i]);
     if (label >= classes) return false;
     const T p = internal::Clipped(values[i * classes + label]);
-    scanned.given[i] = p;
     given.sums[label].Add(static_cast<double>(p));
     ++given.counts[label];
   }
@@ -63,7 +62,8 @@ bool AddGiven(ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Giv
 }
 
 template <typename T>
-Result<Given> ReadGiven(ScannedLabels<T>& scanned, const Chunks& chunks, std::uint32_t threads) {
+Result<Given> ReadGiven(const ScannedLabels<T>& scanned, const Chunks& chunks,
+                        std::uint32_t threads) {
   const std::size_t classes = scanned.probabilities.columns;
   std::vector<Given> parts(internal::ThreadsFor(chunks.count(), threads), Given(classes));
   std::atomic<bool> good = true;
@@ -108,63 +108,56 @@ struct ThreadVotes {
   std::vector<std::uint64_t> diagonal;
   std::uint64_t undecided = 0;
   internal::RowScratch<T> scratch;
-  std::vector<internal::RowVote<T>> votes;
 };
 
 template <typename T>
 Result<void> CountVotes(const ScannedLabels<T>& scanned, const internal::Cuts<T>& cuts,
                         std::size_t begin, std::size_t end, ThreadVotes<T>& thread,
                         ChunkVotes<T>& chunk) {
-  constexpr std::size_t kAtOnce = 512;
   const std::size_t classes = scanned.probabilities.columns;
-  thread.votes.resize(kAtOnce);
-  for (; begin < end; begin += kAtOnce) {
-    const std::size_t rows = std::min(kAtOnce, end - begin);
-    // As far as the chunk goes, so that a row's last vector may reach into the next row.
-    const auto values =
-        scanned.probabilities.values.subspan(begin * classes, (end - begin) * classes);
-    const auto labels = scanned.labels.subspan(begin, rows);
-    const auto given = std::span(scanned.given).subspan(begin, rows);
-    const auto votes = std::span(thread.votes).first(rows);
-    const auto read =
-        internal::ReadRows<T>(values, classes, labels, given, cuts, begin, thread.scratch, votes);
-    if (!read) return read.error();
-    for (std::size_t i = 0; i < rows; ++i) {
-      const internal::RowVote<T>& vote = votes[i];
-      const std::int32_t label = labels[i];
-      if (vote.voted == label) {
-        ++thread.diagonal[static_cast<std::size_t>(label)];
-      } else if (vote.voted < 0) {
-        ++thread.undecided;
-      }
-      if (internal::Disagrees(vote, label, given[i])) {
-        chunk.suspects.push_back(
-            {static_cast<std::uint32_t>(begin + i), vote.predicted, vote.voted, vote.top});
-      } else if (vote.voted >= 0 && vote.voted != label) {
-        chunk.others.push_back({label, vote.voted});
-      }
-    }
-  }
-  return {};
+  const auto labels = scanned.labels.subspan(begin, end - begin);
+  return internal::ReadRows<T>(
+      scanned.probabilities.values.subspan(begin * classes, (end - begin) * classes), classes,
+      labels, cuts, begin, thread.scratch, [&](std::size_t i, const internal::RowVote<T>& vote) {
+        const std::int32_t label = labels[i];
+        // No branch where a guess would often be wrong.
+        thread.diagonal[static_cast<std::size_t>(label)] += vote.voted == label ? 1 : 0;
+        thread.undecided += vote.voted < 0 ? 1 : 0;
+        if (vote.predicted == label && (vote.voted == label || vote.voted < 0)) return;
+        if (internal::Disagrees(vote, label)) {
+          chunk.suspects.push_back(
+              {static_cast<std::uint32_t>(begin + i), vote.voted, vote.given, vote.top});
+        } else if (vote.voted >= 0 && vote.voted != label) {
+          chunk.others.push_back({label, vote.voted});
+        }
+      });
 }
 
-/// Cells with their number of examples. O(votes log votes of a class + classes).
+/// Cells with their number of examples, by given and then by voted class. Where votes are many they
+/// are counted, else sorted.
 std::vector<OffDiagonal> CountCells(const std::vector<Cell>& votes, std::size_t classes) {
-  std::vector<std::size_t> end(classes + 1);
-  for (const Cell& vote : votes) ++end[static_cast<std::size_t>(vote.given) + 1];
-  for (std::size_t k = 0; k < classes; ++k) end[k + 1] += end[k];
-  std::vector<std::int32_t> voted(votes.size());
-  std::vector<std::size_t> next(end.begin(), end.end() - 1);
-  for (const Cell& vote : votes) voted[next[static_cast<std::size_t>(vote.given)]++] = vote.voted;
-
+  const auto by_given = internal::GroupByClass(votes.size(), classes, [&](std::uint32_t vote) {
+    return static_cast<std::size_t>(votes[vote].given);
+  });
   std::vector<OffDiagonal> cells;
+  std::vector<std::uint64_t> counts(classes);
+  std::vector<std::int32_t> voted;
   for (std::size_t given = 0; given < classes; ++given) {
-    const auto row = std::span(voted).subspan(end[given], end[given + 1] - end[given]);
-    std::sort(row.begin(), row.end());
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      if (i == 0 || row[i] != row[i - 1]) {
-        cells.push_back({static_cast<std::int32_t>(given), row[i], 0});
+    const auto row = by_given.Of(given);
+    const auto self = static_cast<std::int32_t>(given);
+    if (row.size() >= classes / 16) {
+      for (const std::uint32_t vote : row) ++counts[static_cast<std::size_t>(votes[vote].voted)];
+      for (std::size_t k = 0; k < classes; ++k) {
+        if (counts[k] > 0) cells.push_back({self, static_cast<std::int32_t>(k), counts[k]});
+        counts[k] = 0;
       }
+      continue;
+    }
+    voted.clear();
+    for (const std::uint32_t vote : row) voted.push_back(votes[vote].voted);
+    std::sort(voted.begin(), voted.end());
+    for (std::size_t i = 0; i < voted.size(); ++i) {
+      if (i == 0 || voted[i] != voted[i - 1]) cells.push_back({self, voted[i], 0});
       ++cells.back().examples;
     }
   }
@@ -224,18 +217,42 @@ Result<void> ReadVotes(ScannedLabels<T>& scanned, const Chunks& chunks, const Sc
   return {};
 }
 
-/// As ScoreLabel, from what is already known where that is enough.
+/// As ScoreLabel, from what is already known where that is enough. Quick for rows in order.
 template <typename T>
-double Score(const ScannedLabels<T>& scanned, std::uint32_t row, LabelScore score) {
-  if (score == LabelScore::kSelfConfidence) return scanned.Given(row);
-  if (score == LabelScore::kNormalizedMargin) {
-    const auto suspect =
-        std::lower_bound(scanned.suspects.begin(), scanned.suspects.end(), row,
-                         [](const Suspect<T>& s, std::uint32_t wanted) { return s.row < wanted; });
-    if (suspect != scanned.suspects.end() && suspect->row == row) return scanned.Margin(*suspect);
+class KnownScores {
+ public:
+  explicit KnownScores(const ScannedLabels<T>& scanned)
+      : scanned_(scanned), next_(scanned.suspects.begin()) {}
+
+  double Score(std::uint32_t row, LabelScore score) {
+    if (score == LabelScore::kSelfConfidence) return scanned_.Given(row);
+    if (score == LabelScore::kNormalizedMargin) {
+      const auto suspect = Find(row);
+      if (suspect != scanned_.suspects.end() && suspect->row == row) {
+        return scanned_.Margin(*suspect);
+      }
+    }
+    return ScoreLabel(scanned_.probabilities.Row(row), scanned_.labels[row], score);
   }
-  return ScoreLabel(scanned.probabilities.Row(row), scanned.labels[row], score);
-}
+
+ private:
+  /// The first suspect that is not before the row.
+  auto Find(std::uint32_t row) {
+    const auto before = [](const Suspect<T>& suspect, std::uint32_t wanted) {
+      return suspect.row < wanted;
+    };
+    const bool ahead = next_ != scanned_.suspects.begin() && !before(*(next_ - 1), row);
+    const auto begin = ahead ? scanned_.suspects.begin() : next_;
+    constexpr std::ptrdiff_t kNear = 4;
+    const auto near = begin + std::min(kNear, scanned_.suspects.end() - begin);
+    next_ = std::find_if(begin, near, [&](const auto& suspect) { return !before(suspect, row); });
+    if (next_ == near) next_ = std::lower_bound(near, scanned_.suspects.end(), row, before);
+    return next_;
+  }
+
+  const ScannedLabels<T>& scanned_;
+  typename std::vector<Suspect<T>>::const_iterator next_;
+};
 
 }  // namespace
 
@@ -254,7 +271,6 @@ Result<LabelErrorScan<T>> LabelErrorScan<T>::Read(MatrixView<T> probabilities,
   auto scanned = std::make_shared<ScannedLabels<T>>();
   scanned->probabilities = probabilities;
   scanned->labels = labels;
-  scanned->given.resize(labels.size());
   const Chunks chunks(labels.size(), probabilities.columns);
   const auto given = ReadGiven(*scanned, chunks, options.threads);
   if (!given) return given.error();
@@ -283,7 +299,8 @@ template <typename T>
 RankedIssues LabelErrorScan<T>::Rank(std::span<const std::uint32_t> rows, LabelScore score) const {
   std::vector<internal::Keyed> items;
   items.reserve(rows.size());
-  for (const std::uint32_t row : rows) items.push_back({Score(*scanned_, row, score), row});
+  KnownScores<T> known(*scanned_);
+  for (const std::uint32_t row : rows) items.push_back({known.Score(row, score), row});
   internal::SortLowest(*scanned_, items);
   RankedIssues ranked;
   for (const internal::Keyed& item : items) {

@@ -84,26 +84,16 @@ class Resampling {
 
  private:
   double Count(const internal::Cuts<T>& cuts, std::span<const std::uint64_t> counts) {
-    constexpr std::size_t kAtOnce = 512;
-    const std::size_t classes = probabilities_.columns;
-    std::vector<std::uint64_t> diagonal(classes);
-    std::vector<std::uint64_t> off_diagonal(classes);
-    votes_.resize(kAtOnce);
-    for (std::size_t begin = 0; begin < labels_.size(); begin += kAtOnce) {
-      const std::size_t rows = std::min(kAtOnce, labels_.size() - begin);
-      // The scan has read these rows, so that nothing in them can be refused.
-      (void)internal::ReadRows<T>(probabilities_.values.subspan(begin * classes, rows * classes),
-                                  classes, labels_.subspan(begin, rows),
-                                  std::span<const T>(given_).subspan(begin, rows), cuts, begin,
-                                  scratch_, std::span(votes_).first(rows));
-      for (std::size_t i = 0; i < rows; ++i) {
-        const std::int32_t voted = votes_[i].voted;
-        if (voted < 0) continue;
-        const std::int32_t label = labels_[begin + i];
-        (voted == label ? diagonal : off_diagonal)[static_cast<std::size_t>(label)] +=
-            drawn_[begin + i];
-      }
-    }
+    std::vector<std::uint64_t> diagonal(counts.size());
+    std::vector<std::uint64_t> off_diagonal(counts.size());
+    // The scan has read these rows, so that nothing in them can be refused.
+    (void)internal::ReadRows<T>(probabilities_.values, probabilities_.columns, labels_, cuts, 0,
+                                scratch_, [&](std::size_t i, const internal::RowVote<T>& vote) {
+                                  if (vote.voted < 0) return;
+                                  const auto label = static_cast<std::size_t>(labels_[i]);
+                                  (vote.voted == labels_[i] ? diagonal : off_diagonal)[label] +=
+                                      drawn_[i];
+                                });
     return ShareOffDiagonal(diagonal, off_diagonal, counts);
   }
 
@@ -112,7 +102,6 @@ class Resampling {
   std::span<const std::int32_t> labels_;
   std::vector<std::uint32_t> drawn_;  // How often each example is in the resample.
   std::vector<T> given_;
-  std::vector<internal::RowVote<T>> votes_;
   internal::RowScratch<T> scratch_;
 };
 
@@ -206,7 +195,7 @@ Result<LabelErrorRate> EstimateErrorRate(const ConfidentJoint& joint, double con
 template <typename T>
 Result<LabelErrorRate> BootstrapErrorRate(MatrixView<T> probabilities,
                                           std::span<const std::int32_t> labels,
-                                          const BootstrapOptions& options) {
+                                          const LabelErrorBootstrapOptions& options) {
   if (const auto good = CheckConfidence(options.confidence); !good) return good.error();
   if (options.replicates < kFewestReplicates) {
     return Error{ErrorCode::kInvalidArgument, std::to_string(options.replicates) +
@@ -241,9 +230,9 @@ Result<LabelErrorRate> BootstrapErrorRate(MatrixView<T> probabilities,
 }
 
 template Result<LabelErrorRate> BootstrapErrorRate(MatrixView<float>, std::span<const std::int32_t>,
-                                                   const BootstrapOptions&);
+                                                   const LabelErrorBootstrapOptions&);
 template Result<LabelErrorRate> BootstrapErrorRate(MatrixView<double>,
                                                    std::span<const std::int32_t>,
-                                                   const BootstrapOptions&);
+                                                   const LabelErrorBootstrapOptions&);
 
 }  // namespace tidewheel::labels

@@ -41,7 +41,7 @@ struct LabelErrorRate {
 /// confidence. O(cells).
 Result<LabelErrorRate> EstimateErrorRate(const ConfidentJoint& joint, double confidence = 0.95);
 
-struct BootstrapOptions {
+struct LabelErrorBootstrapOptions {
   std::uint32_t replicates = 200;
   double confidence = 0.95;
   std::uint64_t seed = 1;
@@ -57,13 +57,13 @@ struct BootstrapOptions {
 template <typename T>
 Result<LabelErrorRate> BootstrapErrorRate(MatrixView<T> probabilities,
                                           std::span<const std::int32_t> labels,
-                                          const BootstrapOptions& options = {});
+                                          const LabelErrorBootstrapOptions& options = {});
 
 extern template Result<LabelErrorRate> BootstrapErrorRate(MatrixView<float>,
                                                           std::span<const std::int32_t>,
-                                                          const BootstrapOptions&);
+                                                          const LabelErrorBootstrapOptions&);
 extern template Result<LabelErrorRate> BootstrapErrorRate(MatrixView<double>,
                                                           std::span<const std::int32_t>,
-                                                          const BootstrapOptions&);
+                                                          const LabelErrorBootstrapOptions&);
 
 }  // namespace tidewheel::labels

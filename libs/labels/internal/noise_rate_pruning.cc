@@ -8,7 +8,9 @@
 namespace tidewheel::labels::internal {
 namespace {
 
-/// A margin above this is a suspect's: other examples' margins are at most 1e-6.
+/// Margins above this are few, and mostly enough.
+constexpr double kFar = 0.1;
+/// A margin above this is a suspect's own: other examples' margins are at most 1e-6.
 constexpr double kSuspectsOwn = 2e-6;
 /// A row's sum is at most 1.001, so p(other) - p(given) is at most this less twice p(given).
 constexpr double kLargestSum = 1.0011;
@@ -30,14 +32,17 @@ class ClassPruning {
   /// ascending, asked for only where a suspect has to be compared with the others.
   void Run(const std::vector<Cell>& cells, std::span<const std::uint32_t> suspects,
            const std::function<std::span<const std::uint32_t>()>& rows) {
+    if (suspects.empty()) return;
     GatherMargins(cells, suspects);
-    std::vector<std::size_t> open;
+    std::vector<std::size_t> unsettled;
     for (std::size_t c = 0; c < cells.size(); ++c) {
-      if (!TakeFromSuspects(cells[c].count, Margins(c, suspects.size()), suspects)) {
-        open.push_back(c);
+      const auto margins = Margins(c, suspects.size());
+      if (!TakeAbove(kFar, cells[c].count, margins, suspects) &&
+          !TakeAbove(kSuspectsOwn, cells[c].count, margins, suspects)) {
+        unsettled.push_back(c);
       }
     }
-    if (!open.empty() && !suspects.empty()) TakeFromAll(cells, open, suspects, rows());
+    if (!unsettled.empty()) TakeFromAll(cells, unsettled, suspects, rows());
   }
 
  private:
@@ -46,9 +51,11 @@ class ClassPruning {
     margins_.resize(cells.size() * suspects.size());
     for (std::size_t s = 0; s < suspects.size(); ++s) {
       const double given = scanned_.Given(suspects[s]);
-      for (std::size_t c = 0; c < cells.size(); ++c) {
-        margins_[c * suspects.size() + s] =
-            scanned_.Probability(suspects[s], cells[c].voted) - given;
+      const auto probabilities = scanned_.probabilities.Row(suspects[s]);
+      double* margin = margins_.data() + s;
+      for (const Cell& cell : cells) {
+        *margin = static_cast<double>(Clipped(probabilities[cell.voted])) - given;
+        margin += suspects.size();
       }
     }
   }
@@ -56,12 +63,12 @@ class ClassPruning {
     return std::span(margins_).subspan(cell * suspects, suspects);
   }
 
-  /// False when examples that are no suspects may be among the largest margins.
-  bool TakeFromSuspects(std::size_t count, std::span<const double> margins,
-                        std::span<const std::uint32_t> suspects) {
+  /// Takes the largest margins if `count` of them are above `least`.
+  bool TakeAbove(double least, std::size_t count, std::span<const double> margins,
+                 std::span<const std::uint32_t> suspects) {
     items_.clear();
     for (std::size_t s = 0; s < margins.size(); ++s) {
-      if (margins[s] > kSuspectsOwn) items_.push_back({-margins[s], suspects[s]});
+      if (margins[s] > least) items_.push_back({-margins[s], suspects[s]});
     }
     if (items_.size() < count) return false;
     Take(count);
@@ -69,14 +76,14 @@ class ClassPruning {
   }
 
   /// Looks also at those other examples of the class that could come before the last suspect.
-  void TakeFromAll(const std::vector<Cell>& cells, const std::vector<std::size_t>& open,
+  void TakeFromAll(const std::vector<Cell>& cells, const std::vector<std::size_t>& unsettled,
                    std::span<const std::uint32_t> suspects, std::span<const std::uint32_t> rows) {
     std::vector<double> last;  // The margin of the last suspect that can be taken.
-    for (const std::size_t c : open) {
-      const auto margins = Margins(c, suspects.size());
+    for (const std::size_t i : unsettled) {
+      const auto margins = Margins(i, suspects.size());
       std::vector<double> sorted(margins.begin(), margins.end());
       const auto at =
-          sorted.begin() + static_cast<std::ptrdiff_t>(std::min(cells[c].count, sorted.size())) - 1;
+          sorted.begin() + static_cast<std::ptrdiff_t>(std::min(cells[i].count, sorted.size())) - 1;
       std::nth_element(sorted.begin(), at, sorted.end(), std::greater<>());
       last.push_back(*at);
     }
@@ -91,16 +98,16 @@ class ClassPruning {
       }
     }
 
-    for (std::size_t i = 0; i < open.size(); ++i) {
-      const Cell& cell = cells[open[i]];
-      const auto margins = Margins(open[i], suspects.size());
+    for (std::size_t u = 0; u < unsettled.size(); ++u) {
+      const Cell& cell = cells[unsettled[u]];
+      const auto margins = Margins(unsettled[u], suspects.size());
       items_.clear();
       for (std::size_t s = 0; s < suspects.size(); ++s) {
         items_.push_back({-margins[s], suspects[s]});
       }
       for (const std::uint32_t row : others) {
         const double margin = scanned_.Probability(row, cell.voted) - scanned_.Given(row);
-        if (margin >= last[i]) items_.push_back({-margin, row});
+        if (margin >= last[u]) items_.push_back({-margin, row});
       }
       Take(cell.count);
     }

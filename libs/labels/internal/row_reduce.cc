@@ -1,7 +1,13 @@
 #include "tidewheel/labels/internal/row_reduce.h"
 
 #include <array>
+#include <bit>
 #include <cstring>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 namespace tidewheel::labels::internal {
 namespace {
@@ -74,8 +80,8 @@ TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, T& sum, B& top, B& 
 }
 
 template <std::size_t kBytes, typename T, typename B>
-TIDEWHEEL_INLINE void Reduce(const T* values, std::size_t rows, std::size_t classes, const T* end,
-                             const B* cuts, T* sum, B* top, B* confident) {
+TIDEWHEEL_INLINE void ReduceLong(const T* values, std::size_t rows, std::size_t classes,
+                                 const T* end, const B* cuts, T* sum, B* top, B* confident) {
   using Values = typename Vector<T, kBytes>::Type;
   using Words = typename Vector<B, kBytes>::Type;
   constexpr std::size_t kLanes = kBytes / sizeof(T);
@@ -119,8 +125,98 @@ TIDEWHEEL_INLINE void Reduce(const T* values, std::size_t rows, std::size_t clas
   }
 }
 
+/// The largest of a vector's lanes.
+template <std::size_t kBytes, typename B>
+TIDEWHEEL_INLINE B Largest(const typename Vector<B, kBytes>::Type& lanes) {
+  if constexpr (kBytes > 16) {
+    typename Vector<B, kBytes / 2>::Type low, high;
+    std::memcpy(&low, &lanes, sizeof(low));
+    std::memcpy(&high, reinterpret_cast<const char*>(&lanes) + sizeof(low), sizeof(high));
+    low = high > low ? high : low;
+    return Largest<kBytes / 2, B>(low);
+  } else {
+    B largest = lanes[0];
+    for (std::size_t i = 1; i < kBytes / sizeof(B); ++i) {
+      largest = lanes[i] > largest ? lanes[i] : largest;
+    }
+    return largest;
+  }
+}
+
+/// As many vectors as a short row can have; those past its end are zero.
 template <std::size_t kBytes, typename T, typename B>
-TIDEWHEEL_INLINE std::size_t Find(const T* row, std::size_t classes, B wanted) {
+struct ShortRow {
+  static constexpr std::size_t kVectors = kShortBytes / kBytes;
+  static constexpr std::size_t kLanes = kBytes / sizeof(T);
+  using Words = typename Vector<B, kBytes>::Type;
+
+  Words mask[kVectors];      // All ones for the row's own lanes.
+  Words from_end[kVectors];  // 1 for the last lane of all, one more for each before it.
+  Words cuts[kVectors];
+
+  TIDEWHEEL_INLINE ShortRow(std::size_t classes, const B* all_cuts) {
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      for (std::size_t i = 0; i < kLanes; ++i) {
+        const std::size_t k = v * kLanes + i;
+        mask[v][i] = k < classes ? ~B{0} : B{0};
+        from_end[v][i] = static_cast<B>(kVectors * kLanes - k);
+        cuts[v][i] = k < classes ? all_cuts[k] : ~B{0};
+      }
+    }
+  }
+};
+
+template <std::size_t kBytes, typename T, typename B>
+TIDEWHEEL_INLINE void ReduceShort(const T* values, std::size_t rows, std::size_t classes,
+                                  const T* end, const B* all_cuts, T* sum, B* top,
+                                  std::int32_t* predicted, std::int32_t* voted) {
+  using Short = ShortRow<kBytes, T, B>;
+  using Values = typename Vector<T, kBytes>::Type;
+  using Words = typename Vector<B, kBytes>::Type;
+  constexpr std::size_t kAll = Short::kVectors * Short::kLanes;
+  const Short shape(classes, all_cuts);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const T* row = values + r * classes;
+    T last[kAll];
+    if (static_cast<std::size_t>(end - row) < kAll) {
+      for (std::size_t k = 0; k < kAll; ++k) last[k] = k < classes ? row[k] : T{0};
+      row = last;
+    }
+    Words bits[Short::kVectors];
+    Words reached[Short::kVectors];
+    Lanes<T, B, kBytes> all;
+    for (std::size_t v = 0; v < Short::kVectors; ++v) {
+      std::memcpy(&bits[v], row + v * Short::kLanes, kBytes);
+      bits[v] &= shape.mask[v];
+      reached[v] = bits[v] >= shape.cuts[v] ? bits[v] : bits[v] ^ bits[v];
+      all.sum += reinterpret_cast<Values>(bits[v]);
+      all.top = bits[v] > all.top ? bits[v] : all.top;
+      all.confident = reached[v] > all.confident ? reached[v] : all.confident;
+    }
+    T row_sum;
+    B row_top, row_confident;
+    Fold(all, row_sum, row_top, row_confident);
+    // The lane that comes first is the one farthest from the end.
+    Words first_top{};
+    Words first_confident{};
+    for (std::size_t v = 0; v < Short::kVectors; ++v) {
+      const Words none = bits[v] ^ bits[v];
+      const Words has_top = bits[v] == row_top ? shape.from_end[v] : none;
+      const Words has_confident = reached[v] == row_confident ? shape.from_end[v] : none;
+      first_top = has_top > first_top ? has_top : first_top;
+      first_confident = has_confident > first_confident ? has_confident : first_confident;
+    }
+    sum[r] = row_sum;
+    top[r] = row_top;
+    predicted[r] = static_cast<std::int32_t>(kAll - Largest<kBytes, B>(first_top));
+    voted[r] = row_confident == 0
+                   ? -1
+                   : static_cast<std::int32_t>(kAll - Largest<kBytes, B>(first_confident));
+  }
+}
+
+template <std::size_t kBytes, typename T, typename B>
+TIDEWHEEL_INLINE std::size_t FindFirst(const T* row, std::size_t classes, B wanted) {
   using Words = typename Vector<B, kBytes>::Type;
   constexpr std::size_t kLanes = kBytes / sizeof(B);
   std::size_t k = 0;
@@ -143,83 +239,161 @@ TIDEWHEEL_INLINE std::size_t Find(const T* row, std::size_t classes, B wanted) {
   return classes;
 }
 
-/// One choice of functions for each width.
-template <typename T, typename B>
-struct Functions {
-  void (*reduce)(const T*, std::size_t, std::size_t, const T*, const B*, T*, B*, B*);
-  std::size_t (*find)(const T*, std::size_t, B);
-};
-
 // The choice is made by hand, not by target_clones: the width is a parameter.
-#define TIDEWHEEL_REDUCE(name, bytes, T, B)                                               \
-  void Reduce##name(const T* values, std::size_t rows, std::size_t classes, const T* end, \
-                    const B* cuts, T* sum, B* top, B* confident) {                        \
-    Reduce<bytes>(values, rows, classes, end, cuts, sum, top, confident);                 \
-  }
-#define TIDEWHEEL_FIND(name, bytes, T, B)                               \
-  std::size_t Find##name(const T* row, std::size_t classes, B wanted) { \
-    return Find<bytes>(row, classes, wanted);                           \
-  }
+// clang-format off
+#define TIDEWHEEL_WIDTH(name, attribute, bytes, T, B)                                            \
+  struct name {                                                                                  \
+    attribute static void Reduce(const T* values, std::size_t rows, std::size_t classes,         \
+                                 const T* end, const B* cuts, T* sum, B* top, B* confident) {    \
+      ReduceLong<bytes>(values, rows, classes, end, cuts, sum, top, confident);                  \
+    }                                                                                            \
+    attribute static void Short(const T* values, std::size_t rows, std::size_t classes,          \
+                                const T* end, const B* cuts, T* sum, B* top,                     \
+                                std::int32_t* predicted, std::int32_t* voted) {                  \
+      ReduceShort<bytes>(values, rows, classes, end, cuts, sum, top, predicted, voted);          \
+    }                                                                                            \
+    attribute static std::size_t Find(const T* row, std::size_t classes, B wanted) {             \
+      return FindFirst<bytes>(row, classes, wanted);                                             \
+    }                                                                                            \
+  };
 #define TIDEWHEEL_AVX2 __attribute__((target("avx2")))
 #define TIDEWHEEL_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl")))
-
-TIDEWHEEL_REDUCE(NarrowF32, 16, float, std::uint32_t)
-TIDEWHEEL_REDUCE(NarrowF64, 16, double, std::uint64_t)
-TIDEWHEEL_FIND(NarrowF32, 16, float, std::uint32_t)
-TIDEWHEEL_FIND(NarrowF64, 16, double, std::uint64_t)
+TIDEWHEEL_WIDTH(NarrowF32, , 16, float, std::uint32_t)
+TIDEWHEEL_WIDTH(NarrowF64, , 16, double, std::uint64_t)
 #if defined(__x86_64__)
-TIDEWHEEL_AVX2 TIDEWHEEL_REDUCE(Avx2F32, 32, float, std::uint32_t) TIDEWHEEL_AVX2
-    TIDEWHEEL_REDUCE(Avx2F64, 32, double, std::uint64_t) TIDEWHEEL_AVX2
-    TIDEWHEEL_FIND(Avx2F32, 32, float, std::uint32_t) TIDEWHEEL_AVX2
-    TIDEWHEEL_FIND(Avx2F64, 32, double, std::uint64_t) TIDEWHEEL_AVX512
-    TIDEWHEEL_REDUCE(Avx512F32, 64, float, std::uint32_t) TIDEWHEEL_AVX512
-    TIDEWHEEL_REDUCE(Avx512F64, 64, double, std::uint64_t)
+TIDEWHEEL_WIDTH(Avx2F32, TIDEWHEEL_AVX2, 32, float, std::uint32_t)
+TIDEWHEEL_WIDTH(Avx2F64, TIDEWHEEL_AVX2, 32, double, std::uint64_t)
+TIDEWHEEL_WIDTH(Avx512F32, TIDEWHEEL_AVX512, 64, float, std::uint32_t)
+TIDEWHEEL_WIDTH(Avx512F64, TIDEWHEEL_AVX512, 64, double, std::uint64_t)
 #endif
+// clang-format on
 
-        template <typename T, typename B>
-        Functions<T, B> Choose() {
 #if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    // GCC compares 512-bit vectors for equality one lane at a time.
-    if constexpr (sizeof(T) == 4) return {ReduceAvx512F32, FindAvx2F32};
-    if constexpr (sizeof(T) == 8) return {ReduceAvx512F64, FindAvx2F64};
-  }
-  if (__builtin_cpu_supports("avx2")) {
-    if constexpr (sizeof(T) == 4) return {ReduceAvx2F32, FindAvx2F32};
-    if constexpr (sizeof(T) == 8) return {ReduceAvx2F64, FindAvx2F64};
-  }
-#endif
-  if constexpr (sizeof(T) == 4) {
-    return {ReduceNarrowF32, FindNarrowF32};
-  } else {
-    return {ReduceNarrowF64, FindNarrowF64};
+bool HasAvx2() { return __builtin_cpu_supports("avx2") != 0; }
+bool HasAvx512() {
+  return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
+         __builtin_cpu_supports("avx512vl") != 0;
+}
+
+/// Masks instead of lanes of zeros and ones, which the compiler does not find by itself: a third of
+/// the time. Reads only the rows.
+TIDEWHEEL_AVX512 void ShortAvx512(const double* values, std::size_t rows, std::size_t classes,
+                                  const double* /*end*/, const std::uint64_t* cuts, double* sum,
+                                  std::uint64_t* top, std::int32_t* predicted,
+                                  std::int32_t* voted) {
+  const std::uint32_t own = (std::uint32_t{1} << classes) - 1;
+  const auto low = static_cast<__mmask8>(own & 0xFF);
+  const auto high = static_cast<__mmask8>(own >> 8);
+  const __m512i ones = _mm512_set1_epi64(-1);
+  const __m512i cut0 = _mm512_mask_loadu_epi64(ones, low, cuts);
+  const __m512i cut1 = _mm512_mask_loadu_epi64(ones, high, cuts + 8);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const double* row = values + r * classes;
+    const __m512i bits0 = _mm512_maskz_loadu_epi64(low, row);
+    const __m512i bits1 = _mm512_maskz_loadu_epi64(high, row + 8);
+    const __mmask8 reached0 = _mm512_cmpge_epu64_mask(bits0, cut0);
+    const __mmask8 reached1 = _mm512_cmpge_epu64_mask(bits1, cut1);
+    __m512d sums = _mm512_add_pd(_mm512_castsi512_pd(bits0), _mm512_castsi512_pd(bits1));
+    __m512i most = _mm512_max_epu64(bits0, bits1);
+    __m512i sure = _mm512_max_epu64(_mm512_maskz_mov_epi64(reached0, bits0),
+                                    _mm512_maskz_mov_epi64(reached1, bits1));
+    // Halves, quarters, pairs: every lane ends with the result.
+    sums = _mm512_add_pd(sums, _mm512_shuffle_f64x2(sums, sums, 0x4E));
+    most = _mm512_max_epu64(most, _mm512_shuffle_i64x2(most, most, 0x4E));
+    sure = _mm512_max_epu64(sure, _mm512_shuffle_i64x2(sure, sure, 0x4E));
+    sums = _mm512_add_pd(sums, _mm512_shuffle_f64x2(sums, sums, 0xB1));
+    most = _mm512_max_epu64(most, _mm512_shuffle_i64x2(most, most, 0xB1));
+    sure = _mm512_max_epu64(sure, _mm512_shuffle_i64x2(sure, sure, 0xB1));
+    sums = _mm512_add_pd(sums, _mm512_permute_pd(sums, 0x55));
+    most = _mm512_max_epu64(most, _mm512_shuffle_epi32(most, _MM_PERM_BADC));
+    sure = _mm512_max_epu64(sure, _mm512_shuffle_epi32(sure, _MM_PERM_BADC));
+    const std::uint32_t has_most = _mm512_cmpeq_epi64_mask(bits0, most) |
+                                   static_cast<std::uint32_t>(_mm512_cmpeq_epi64_mask(bits1, most))
+                                       << 8;
+    const std::uint32_t is_sure =
+        _mm512_mask_cmpeq_epi64_mask(reached0, bits0, sure) |
+        static_cast<std::uint32_t>(_mm512_mask_cmpeq_epi64_mask(reached1, bits1, sure)) << 8;
+    sum[r] = _mm512_cvtsd_f64(sums);
+    top[r] = static_cast<std::uint64_t>(_mm_cvtsi128_si64(_mm512_castsi512_si128(most)));
+    predicted[r] = std::countr_zero(has_most);
+    voted[r] = is_sure == 0 ? -1 : std::countr_zero(is_sure);
   }
 }
 
-template <typename T, typename B>
-const Functions<T, B>& Chosen() {
-  static const Functions<T, B> functions = Choose<T, B>();
-  return functions;
+TIDEWHEEL_AVX512 void ShortAvx512(const float* values, std::size_t rows, std::size_t classes,
+                                  const float* /*end*/, const std::uint32_t* cuts, float* sum,
+                                  std::uint32_t* top, std::int32_t* predicted,
+                                  std::int32_t* voted) {
+  const std::uint64_t own = (std::uint64_t{1} << classes) - 1;
+  const auto low = static_cast<__mmask16>(own & 0xFFFF);
+  const auto high = static_cast<__mmask16>(own >> 16);
+  const __m512i ones = _mm512_set1_epi32(-1);
+  const __m512i cut0 = _mm512_mask_loadu_epi32(ones, low, cuts);
+  const __m512i cut1 = _mm512_mask_loadu_epi32(ones, high, cuts + 16);
+  for (std::size_t r = 0; r < rows; ++r) {
+    const float* row = values + r * classes;
+    const __m512i bits0 = _mm512_maskz_loadu_epi32(low, row);
+    const __m512i bits1 = _mm512_maskz_loadu_epi32(high, row + 16);
+    const __mmask16 reached0 = _mm512_cmpge_epu32_mask(bits0, cut0);
+    const __mmask16 reached1 = _mm512_cmpge_epu32_mask(bits1, cut1);
+    __m512 sums = _mm512_add_ps(_mm512_castsi512_ps(bits0), _mm512_castsi512_ps(bits1));
+    __m512i most = _mm512_max_epu32(bits0, bits1);
+    __m512i sure = _mm512_max_epu32(_mm512_maskz_mov_epi32(reached0, bits0),
+                                    _mm512_maskz_mov_epi32(reached1, bits1));
+    sums = _mm512_add_ps(sums, _mm512_shuffle_f32x4(sums, sums, 0x4E));
+    most = _mm512_max_epu32(most, _mm512_shuffle_i32x4(most, most, 0x4E));
+    sure = _mm512_max_epu32(sure, _mm512_shuffle_i32x4(sure, sure, 0x4E));
+    sums = _mm512_add_ps(sums, _mm512_shuffle_f32x4(sums, sums, 0xB1));
+    most = _mm512_max_epu32(most, _mm512_shuffle_i32x4(most, most, 0xB1));
+    sure = _mm512_max_epu32(sure, _mm512_shuffle_i32x4(sure, sure, 0xB1));
+    sums = _mm512_add_ps(sums, _mm512_permute_ps(sums, 0x4E));
+    most = _mm512_max_epu32(most, _mm512_shuffle_epi32(most, _MM_PERM_BADC));
+    sure = _mm512_max_epu32(sure, _mm512_shuffle_epi32(sure, _MM_PERM_BADC));
+    sums = _mm512_add_ps(sums, _mm512_permute_ps(sums, 0xB1));
+    most = _mm512_max_epu32(most, _mm512_shuffle_epi32(most, _MM_PERM_CDAB));
+    sure = _mm512_max_epu32(sure, _mm512_shuffle_epi32(sure, _MM_PERM_CDAB));
+    const std::uint32_t has_most = _mm512_cmpeq_epi32_mask(bits0, most) |
+                                   static_cast<std::uint32_t>(_mm512_cmpeq_epi32_mask(bits1, most))
+                                       << 16;
+    const std::uint32_t is_sure =
+        _mm512_mask_cmpeq_epi32_mask(reached0, bits0, sure) |
+        static_cast<std::uint32_t>(_mm512_mask_cmpeq_epi32_mask(reached1, bits1, sure)) << 16;
+    sum[r] = _mm512_cvtss_f32(sums);
+    top[r] = static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(most)));
+    predicted[r] = std::countr_zero(has_most);
+    voted[r] = is_sure == 0 ? -1 : std::countr_zero(is_sure);
+  }
 }
+#endif
 
 }  // namespace
 
-void ReduceRows(const float* values, std::size_t rows, std::size_t classes, const float* end,
-                const std::uint32_t* cuts, float* sum, std::uint32_t* top,
-                std::uint32_t* confident) {
-  Chosen<float, std::uint32_t>().reduce(values, rows, classes, end, cuts, sum, top, confident);
+template <>
+std::span<const RowReducer<float, std::uint32_t>> RowReducers() {
+  static const std::vector<RowReducer<float, std::uint32_t>> reducers = [] {
+    std::vector<RowReducer<float, std::uint32_t>> found;
+#if defined(__x86_64__)
+    // GCC compares 512-bit vectors for equality one lane at a time.
+    if (HasAvx512()) found.push_back({Avx512F32::Reduce, ShortAvx512, Avx2F32::Find});
+    if (HasAvx2()) found.push_back({Avx2F32::Reduce, Avx2F32::Short, Avx2F32::Find});
+#endif
+    found.push_back({NarrowF32::Reduce, NarrowF32::Short, NarrowF32::Find});
+    return found;
+  }();
+  return reducers;
 }
-void ReduceRows(const double* values, std::size_t rows, std::size_t classes, const double* end,
-                const std::uint64_t* cuts, double* sum, std::uint64_t* top,
-                std::uint64_t* confident) {
-  Chosen<double, std::uint64_t>().reduce(values, rows, classes, end, cuts, sum, top, confident);
-}
-std::size_t FindBits(const float* row, std::size_t classes, std::uint32_t bits) {
-  return Chosen<float, std::uint32_t>().find(row, classes, bits);
-}
-std::size_t FindBits(const double* row, std::size_t classes, std::uint64_t bits) {
-  return Chosen<double, std::uint64_t>().find(row, classes, bits);
+template <>
+std::span<const RowReducer<double, std::uint64_t>> RowReducers() {
+  static const std::vector<RowReducer<double, std::uint64_t>> reducers = [] {
+    std::vector<RowReducer<double, std::uint64_t>> found;
+#if defined(__x86_64__)
+    if (HasAvx512()) found.push_back({Avx512F64::Reduce, ShortAvx512, Avx2F64::Find});
+    if (HasAvx2()) found.push_back({Avx2F64::Reduce, Avx2F64::Short, Avx2F64::Find});
+#endif
+    found.push_back({NarrowF64::Reduce, NarrowF64::Short, NarrowF64::Find});
+    return found;
+  }();
+  return reducers;
 }
 
 }  // namespace tidewheel::labels::internal

@@ -2,26 +2,42 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 /// The one loop over all probabilities. Apart from the rest, so that it alone is compiled several
 /// times.
 namespace tidewheel::labels::internal {
 
-/// Values a row's vectors hold; `cuts` of a row has as many more than classes, of all ones.
+/// How far past a row's classes its `cuts` go on, with all ones.
 inline constexpr std::size_t kVectorBytes = 64;
 
-/// For each of `rows` rows of `classes` values: the sum, the largest bits, and the largest bits
-/// among those that reach their cut (0: none). Reads nothing at or past `end`, which is at least
-/// the rows' own end.
-void ReduceRows(const float* values, std::size_t rows, std::size_t classes, const float* end,
-                const std::uint32_t* cuts, float* sum, std::uint32_t* top,
-                std::uint32_t* confident);
-void ReduceRows(const double* values, std::size_t rows, std::size_t classes, const double* end,
-                const std::uint64_t* cuts, double* sum, std::uint64_t* top,
-                std::uint64_t* confident);
+/// Rows of at most so many bytes are read whole by `reduce_short`.
+inline constexpr std::size_t kShortBytes = 128;
 
-/// The first of `classes` values that has these bits; `classes` if none. Reads nothing past them.
-std::size_t FindBits(const float* row, std::size_t classes, std::uint32_t bits);
-std::size_t FindBits(const double* row, std::size_t classes, std::uint64_t bits);
+/// The loop for one width of vectors. B are the bits of T. Only sums depend on the width, by
+/// rounding.
+template <typename T, typename B>
+struct RowReducer {
+  /// For each of `rows` rows of `classes` values: the sum, the largest bits, and the largest bits
+  /// among those that reach their cut (0: none). Reads nothing at or past `end`, which is at least
+  /// the rows' own end.
+  void (*reduce)(const T* values, std::size_t rows, std::size_t classes, const T* end,
+                 const B* cuts, T* sum, B* top, B* confident);
+  /// The same for short rows, with the first class that has the largest bits, and the first that
+  /// has the largest of those that reach their cut (-1: none), in place of these bits.
+  void (*reduce_short)(const T* values, std::size_t rows, std::size_t classes, const T* end,
+                       const B* cuts, T* sum, B* top, std::int32_t* predicted, std::int32_t* voted);
+  /// The first of `classes` values that has these bits; `classes` if none. Reads nothing past them.
+  std::size_t (*find)(const T* row, std::size_t classes, B bits);
+};
+
+/// Those that this processor has, the widest first.
+template <typename T, typename B>
+std::span<const RowReducer<T, B>> RowReducers();
+
+template <>
+std::span<const RowReducer<float, std::uint32_t>> RowReducers();
+template <>
+std::span<const RowReducer<double, std::uint64_t>> RowReducers();
 
 }  // namespace tidewheel::labels::internal

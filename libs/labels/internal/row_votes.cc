@@ -1,8 +1,5 @@
 #include "tidewheel/labels/internal/row_votes.h"
 
-#include <algorithm>
-#include <bit>
-#include <cmath>
 #include <limits>
 #include <string>
 
@@ -10,10 +7,6 @@
 
 namespace tidewheel::labels::internal {
 namespace {
-
-/// Rows whose fast sum is this much nearer to 1 than allowed need no second look: the lanes' order
-/// of adding depends on the machine, what is refused does not.
-constexpr double kSumSlack = 1e-4;
 
 /// With one probability above this, no other of a good row reaches it.
 constexpr double kMajority = 0.5 + kTolerance;
@@ -57,38 +50,6 @@ Result<void> ClipRow(std::span<const T> values, std::size_t number, std::vector<
   return {};
 }
 
-/// The vote of a row whose largest class is below its threshold while another reaches its own.
-template <typename T>
-std::int32_t UncertainVote(const T* row, std::size_t classes, const Cuts<T>& cuts,
-                           Bits<T> confident, std::int32_t predicted) {
-  std::size_t first = classes;
-  std::size_t reached = 0;
-  for (std::size_t k = 0; k < classes; ++k) {
-    const auto bits = std::bit_cast<Bits<T>>(row[k]);
-    if (bits < cuts.bits[k]) continue;
-    ++reached;
-    if (bits == confident && first == classes) first = k;
-  }
-  if (cuts.rule == VoteRule::kLargestOfAll && reached > 1) return predicted;
-  return static_cast<std::int32_t>(first);
-}
-
-template <typename T>
-RowVote<T> Vote(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t label, T given,
-                Bits<T> top, Bits<T> confident) {
-  RowVote<T> vote;
-  vote.top = std::bit_cast<T>(top);
-  vote.predicted = given > static_cast<T>(kMajority)
-                       ? label
-                       : static_cast<std::int32_t>(FindBits(row, classes, top));
-  if (cuts.bits[static_cast<std::size_t>(vote.predicted)] <= top) {
-    vote.voted = vote.predicted;
-  } else if (confident != 0) {
-    vote.voted = UncertainVote(row, classes, cuts, confident, vote.predicted);
-  }
-  return vote;
-}
-
 }  // namespace
 
 void Outside::Add(const Outside& other) {
@@ -116,43 +77,48 @@ Cuts<T> MakeCuts(std::span<const double> thresholds, VoteRule rule) {
 }
 
 template <typename T>
-Result<void> ReadRows(std::span<const T> values, std::size_t classes,
-                      std::span<const std::int32_t> labels, std::span<const T> given,
-                      const Cuts<T>& cuts, std::size_t first_row, RowScratch<T>& scratch,
-                      std::span<RowVote<T>> votes) {
-  // Few enough that a row is still near when it is looked at again.
-  constexpr std::size_t kNear = 32 << 10;
-  constexpr std::size_t kMost = 64;
-  const std::size_t block = std::clamp<std::size_t>(kNear / (classes * sizeof(T)), 1, kMost);
-  scratch.sum.resize(kMost);
-  scratch.top.resize(kMost);
-  scratch.confident.resize(kMost);
-  const T* end = values.data() + values.size();
-
-  for (std::size_t begin = 0; begin < labels.size(); begin += block) {
-    const std::size_t rows = std::min(block, labels.size() - begin);
-    const T* row = values.data() + begin * classes;
-    ReduceRows(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(), scratch.top.data(),
-               scratch.confident.data());
-    for (std::size_t r = 0; r < rows; ++r, row += classes) {
-      const std::size_t i = begin + r;
-      // NaN fails the first comparison; whatever lies outside [0, 1] the second.
-      if (std::abs(static_cast<double>(scratch.sum[r]) - 1) <= kTolerance - kSumSlack &&
-          scratch.top[r] <= std::bit_cast<Bits<T>>(T{1})) {
-        votes[i] =
-            Vote(row, classes, cuts, labels[i], given[i], scratch.top[r], scratch.confident[r]);
-        continue;
-      }
-      const auto clipped = ClipRow({row, classes}, first_row + i, scratch.row, scratch.outside);
-      if (!clipped) return clipped.error();
-      T sum;
-      Bits<T> top, confident;
-      const T* copy = scratch.row.data();
-      ReduceRows(copy, 1, classes, copy + classes, cuts.bits.data(), &sum, &top, &confident);
-      votes[i] = Vote(copy, classes, cuts, labels[i], given[i], top, confident);
-    }
+std::int32_t UncertainVote(const T* row, std::size_t classes, const Cuts<T>& cuts,
+                           Bits<T> confident, std::int32_t predicted) {
+  std::size_t first = classes;
+  std::size_t reached = 0;
+  for (std::size_t k = 0; k < classes; ++k) {
+    const auto bits = std::bit_cast<Bits<T>>(row[k]);
+    if (bits < cuts.bits[k]) continue;
+    ++reached;
+    if (bits == confident && first == classes) first = k;
   }
-  return {};
+  if (cuts.rule == VoteRule::kLargestOfAll && reached > 1) return predicted;
+  return static_cast<std::int32_t>(first);
+}
+
+template <typename T>
+RowVote<T> VoteOf(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t label,
+                  Bits<T> top, Bits<T> confident) {
+  RowVote<T> vote;
+  vote.given = row[label];
+  vote.top = std::bit_cast<T>(top);
+  vote.predicted = vote.given > static_cast<T>(kMajority)
+                       ? label
+                       : static_cast<std::int32_t>(WidestReducer<T>().find(row, classes, top));
+  if (cuts.bits[static_cast<std::size_t>(vote.predicted)] <= top) {
+    vote.voted = vote.predicted;
+  } else if (confident != 0) {
+    vote.voted = UncertainVote(row, classes, cuts, confident, vote.predicted);
+  }
+  return vote;
+}
+
+template <typename T>
+Result<RowVote<T>> ClippedVote(std::span<const T> values, const Cuts<T>& cuts, std::int32_t label,
+                               std::size_t number, RowScratch<T>& scratch) {
+  const auto clipped = ClipRow(values, number, scratch.row, scratch.outside);
+  if (!clipped) return clipped.error();
+  T sum;
+  Bits<T> top, confident;
+  const T* row = scratch.row.data();
+  WidestReducer<T>().reduce(row, 1, values.size(), row + values.size(), cuts.bits.data(), &sum,
+                            &top, &confident);
+  return VoteOf(row, values.size(), cuts, label, top, confident);
 }
 
 template <typename T>
@@ -186,12 +152,18 @@ template Bits<float> CutBits<float>(double);
 template Bits<double> CutBits<double>(double);
 template Cuts<float> MakeCuts(std::span<const double>, VoteRule);
 template Cuts<double> MakeCuts(std::span<const double>, VoteRule);
-template Result<void> ReadRows(std::span<const float>, std::size_t, std::span<const std::int32_t>,
-                               std::span<const float>, const Cuts<float>&, std::size_t,
-                               RowScratch<float>&, std::span<RowVote<float>>);
-template Result<void> ReadRows(std::span<const double>, std::size_t, std::span<const std::int32_t>,
-                               std::span<const double>, const Cuts<double>&, std::size_t,
-                               RowScratch<double>&, std::span<RowVote<double>>);
+template std::int32_t UncertainVote(const float*, std::size_t, const Cuts<float>&, std::uint32_t,
+                                    std::int32_t);
+template std::int32_t UncertainVote(const double*, std::size_t, const Cuts<double>&, std::uint64_t,
+                                    std::int32_t);
+template RowVote<float> VoteOf(const float*, std::size_t, const Cuts<float>&, std::int32_t,
+                               std::uint32_t, std::uint32_t);
+template RowVote<double> VoteOf(const double*, std::size_t, const Cuts<double>&, std::int32_t,
+                                std::uint64_t, std::uint64_t);
+template Result<RowVote<float>> ClippedVote(std::span<const float>, const Cuts<float>&,
+                                            std::int32_t, std::size_t, RowScratch<float>&);
+template Result<RowVote<double>> ClippedVote(std::span<const double>, const Cuts<double>&,
+                                             std::int32_t, std::size_t, RowScratch<double>&);
 template float RunnerUp(std::span<const float>);
 template double RunnerUp(std::span<const double>);
 

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <type_traits>
 #include <vector>
 
 #include "tidewheel/base/result.h"
 #include "tidewheel/labels/confident_joint.h"
+#include "tidewheel/labels/internal/row_reduce.h"
 
 /// What one row of probabilities says, in one reading of it: whether it is good, which class is the
 /// largest, and which it votes for.
@@ -51,38 +55,109 @@ Cuts<T> MakeCuts(std::span<const double> thresholds, VoteRule rule);
 
 template <typename T>
 struct RowVote {
+  T given = 0;                 // The label's own probability, clipped.
   T top = 0;                   // The largest probability.
   std::int32_t predicted = 0;  // The first class that has it.
   std::int32_t voted = -1;     // -1: none.
 };
 
+template <typename T>
+const RowReducer<T, Bits<T>>& WidestReducer() {
+  static const RowReducer<T, Bits<T>> reducer = RowReducers<T, Bits<T>>().front();
+  return reducer;
+}
+
 /// What a caller of ReadRows keeps between calls; one for each thread.
 template <typename T>
 struct RowScratch {
-  std::vector<T> sum;
-  std::vector<Bits<T>> top;
-  std::vector<Bits<T>> confident;
+  static constexpr std::size_t kRows = 64;
+  std::array<T, kRows> sum{};
+  std::array<Bits<T>, kRows> top{};
+  std::array<Bits<T>, kRows> confident{};
+  std::array<std::int32_t, kRows> predicted{};
+  std::array<std::int32_t, kRows> voted{};
   std::vector<T> row;
   Outside outside;
 };
 
-/// The votes of some rows of `classes` values each, row by row. `given` says for each the
-/// probability of its own label (clipped), which saves looking for the largest where that one must
-/// be. Values up to 1e-3 outside [0, 1] are clipped and added to scratch.outside.
+/// The vote of a row that is not short: of values in [0, 1] with these largest bits.
+template <typename T>
+RowVote<T> VoteOf(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t label,
+                  Bits<T> top, Bits<T> confident);
+
+/// The vote of a row whose largest class is below its threshold while another reaches its own;
+/// `confident` are the bits of the largest that does.
+template <typename T>
+std::int32_t UncertainVote(const T* row, std::size_t classes, const Cuts<T>& cuts,
+                           Bits<T> confident, std::int32_t predicted);
+
+/// The vote of a row that has to be clipped first, or why it cannot be.
+template <typename T>
+Result<RowVote<T>> ClippedVote(std::span<const T> values, const Cuts<T>& cuts, std::int32_t label,
+                               std::size_t number, RowScratch<T>& scratch);
+
+/// Rows whose fast sum is this much nearer to 1 than allowed need no second look: the lanes' order
+/// of adding depends on the machine, what is refused does not.
+inline constexpr double kSumSlack = 1e-4;
+
+/// Calls `take(i, vote)` for each of some rows of `classes` values, in order; labels are in range.
+/// Values up to 1e-3 outside [0, 1] are clipped and added to scratch.outside.
 /// kInvalidArgument, with `first_row` added to the row's number: NaN, infinite or farther outside,
 /// or a row whose sum is not 1 within 1e-3.
-template <typename T>
+template <typename T, typename Take>
 Result<void> ReadRows(std::span<const T> values, std::size_t classes,
-                      std::span<const std::int32_t> labels, std::span<const T> given,
-                      const Cuts<T>& cuts, std::size_t first_row, RowScratch<T>& scratch,
-                      std::span<RowVote<T>> votes);
+                      std::span<const std::int32_t> labels, const Cuts<T>& cuts,
+                      std::size_t first_row, RowScratch<T>& scratch, const Take& take) {
+  // Few enough that a row is still near when it is looked at again.
+  constexpr std::size_t kNear = 32 << 10;
+  const bool is_short = classes * sizeof(T) <= kShortBytes;
+  const std::size_t block =
+      std::clamp<std::size_t>(kNear / (classes * sizeof(T)), 1, RowScratch<T>::kRows);
+  const T* end = values.data() + values.size();
+  const RowReducer<T, Bits<T>>& reducer = WidestReducer<T>();
+
+  for (std::size_t begin = 0; begin < labels.size(); begin += block) {
+    const std::size_t rows = std::min(block, labels.size() - begin);
+    const T* row = values.data() + begin * classes;
+    if (is_short) {
+      reducer.reduce_short(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(),
+                           scratch.top.data(), scratch.predicted.data(), scratch.voted.data());
+    } else {
+      reducer.reduce(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(),
+                     scratch.top.data(), scratch.confident.data());
+    }
+    for (std::size_t r = 0; r < rows; ++r, row += classes) {
+      const std::size_t i = begin + r;
+      const Bits<T> top = scratch.top[r];
+      // NaN fails the first comparison, whatever lies outside [0, 1] the second.
+      if (!(std::abs(static_cast<double>(scratch.sum[r]) - 1) <= kTolerance - kSumSlack) ||
+          top > std::bit_cast<Bits<T>>(T{1})) {
+        const auto vote = ClippedVote<T>({row, classes}, cuts, labels[i], first_row + i, scratch);
+        if (!vote) return vote.error();
+        take(i, *vote);
+      } else if (!is_short) {
+        take(i, VoteOf(row, classes, cuts, labels[i], top, scratch.confident[r]));
+      } else {
+        RowVote<T> vote{row[labels[i]], std::bit_cast<T>(top), scratch.predicted[r],
+                        scratch.voted[r]};
+        if (cuts.rule == VoteRule::kLargestOfAll && vote.voted >= 0 &&
+            vote.voted != vote.predicted) {
+          vote.voted = UncertainVote(row, classes, cuts, std::bit_cast<Bits<T>>(row[vote.voted]),
+                                     vote.predicted);
+        }
+        take(i, vote);
+      }
+    }
+  }
+  return {};
+}
 
 /// Whether the largest probability stays another class's when the label's own is raised by 1e-6:
 /// what the model would label so itself is not suspected.
 template <typename T>
-bool Disagrees(const RowVote<T>& vote, std::int32_t label, T given) {
+bool Disagrees(const RowVote<T>& vote, std::int32_t label) {
   if (vote.predicted == label) return false;
-  const double raised = static_cast<double>(given) + 1e-6;
+  const double raised = static_cast<double>(vote.given) + 1e-6;
   const auto top = static_cast<double>(vote.top);
   return raised < top || (raised == top && vote.predicted < label);
 }
@@ -97,7 +172,7 @@ class ProbabilitySum {
  public:
   /// p in [0, 1]. Up to 2^64 of them.
   void Add(double p) {
-    const auto units = static_cast<std::uint64_t>(p * 0x1p62);
+    const auto units = static_cast<std::uint64_t>(static_cast<std::int64_t>(p * 0x1p62));
     low_ += units;
     high_ += low_ < units ? 1 : 0;
   }

@@ -16,9 +16,9 @@ namespace tidewheel::labels::internal {
 template <typename T>
 struct Suspect {
   std::uint32_t row = 0;
-  std::int32_t predicted = 0;
   std::int32_t voted = -1;  // -1: none.
-  T top = 0;                // The predicted class's probability.
+  T given = 0;              // The label's own probability, clipped.
+  T top = 0;                // The largest, another class's.
 };
 
 /// What one reading of the probabilities leaves behind.
@@ -26,16 +26,15 @@ template <typename T>
 struct ScannedLabels {
   MatrixView<T> probabilities;
   std::span<const std::int32_t> labels;
-  std::vector<T> given;              // Of each row, the probability of its label, clipped.
   std::vector<Suspect<T>> suspects;  // By row.
   ConfidentJoint joint;
   ClippedValues clipped;
 
   std::size_t Label(std::uint32_t row) const { return static_cast<std::size_t>(labels[row]); }
-  double Given(std::uint32_t row) const { return static_cast<double>(given[row]); }
   double Probability(std::uint32_t row, std::size_t of) const {
     return static_cast<double>(Clipped(probabilities.values[row * probabilities.columns + of]));
   }
+  double Given(std::uint32_t row) const { return Probability(row, Label(row)); }
   double RunnerUp(std::uint32_t row) const {
     return static_cast<double>(internal::RunnerUp(probabilities.Row(row)));
   }
@@ -43,7 +42,7 @@ struct ScannedLabels {
     return suspect.voted >= 0 && suspect.voted != labels[suspect.row];
   }
   double Margin(const Suspect<T>& suspect) const {
-    return (Given(suspect.row) - static_cast<double>(suspect.top) + 1) / 2;
+    return (static_cast<double>(suspect.given) - static_cast<double>(suspect.top) + 1) / 2;
   }
 };
 
