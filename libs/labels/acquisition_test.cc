@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tidewheel/base/random.h"
+#include "tidewheel/labels/crowdlab.h"
 
 namespace tidewheel::labels {
 namespace {
@@ -191,6 +192,33 @@ TEST(ActiveLabTest, MoreVotesForAnItemThatIsSureRaiseItsScore) {
   EXPECT_TRUE(std::is_sorted(scores->begin(), scores->end()));
   EXPECT_LT((*scores)[4], 0.8);
   EXPECT_GT((*scores)[0], 1 / 3.0);
+}
+
+TEST(ActiveLabTest, TakesWhatCrowdlabGives) {
+  Random random(4);
+  const std::size_t items = 60;
+  const auto p = RandomRows(random, items, 3);
+  std::vector<std::int32_t> item, worker, label;
+  for (std::size_t i = 0; i < items; ++i) {
+    for (std::int32_t w = 0; w < 4; ++w) {
+      if (random.Below(3) == 0) continue;
+      item.push_back(static_cast<std::int32_t>(i));
+      worker.push_back(w);
+      label.push_back(static_cast<std::int32_t>(random.Below(3)));
+    }
+  }
+  const Votes votes{item, worker, label, items, 4, 3};
+  const auto consensus = Crowdlab(votes, MatrixView<double>{p, items, 3});
+  ASSERT_TRUE(consensus.ok());
+
+  const auto scores = ActiveLabScores(
+      {consensus->label_quality, votes, consensus->worker_weight, consensus->model_weight});
+
+  ASSERT_TRUE(scores.ok());
+  for (std::size_t i = 0; i < items; ++i) {
+    EXPECT_LE((*scores)[i], std::max(consensus->label_quality[i], 1 / 3.0));
+    EXPECT_GE((*scores)[i], std::min(consensus->label_quality[i], 1 / 3.0));
+  }
 }
 
 TEST(ActiveLabTest, RefusesWeightsQualitiesAndVotesThatAreNone) {
