@@ -36,10 +36,11 @@ Outcome RunCanary(double baseline, double candidate, std::uint32_t split, double
   return {};
 }
 
-std::uint64_t Median(std::vector<std::uint64_t> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
+double Median(std::vector<std::uint64_t> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  const auto upper = static_cast<double>(values[half]);
+  return values.size() % 2 == 1 ? upper : (static_cast<double>(values[half - 1]) + upper) / 2;
 }
 
 TEST(CanaryRunTest, EqualModelsGetAtMostAlphaWrongDecisions) {
@@ -64,14 +65,14 @@ TEST(CanaryRunTest, EqualModelsOfAnUnevenSplitGetAtMostAlphaWrongDecisions) {
 }
 
 TEST(CanaryRunTest, ACandidateFivePointsWorseIsCaught) {
-  std::vector<std::uint64_t> after;
+  std::vector<std::uint64_t> after;  // The seeds of bench/comparison_bench.cc: the same median.
   for (int run = 0; run < kCanaries; ++run) {
-    const Outcome outcome = RunCanary(0.9, 0.85, 1, 0, 30'000 + static_cast<std::uint64_t>(run));
+    const Outcome outcome = RunCanary(0.9, 0.85, 1, 0, 1'000 + static_cast<std::uint64_t>(run));
     ASSERT_EQ(outcome.answer, Answer::kFail) << "run " << run;
     after.push_back(outcome.after);
   }
   RecordProperty("median_samples", std::to_string(Median(after)));
-  EXPECT_LT(Median(after), 3'000U);
+  EXPECT_LT(Median(after), 3'000);
 }
 
 TEST(CanaryRunTest, MoreOfTheBaselineNeedsFewerOfTheCandidate) {
