@@ -62,7 +62,7 @@ double WeightedSquaresTail(double x, PlaceOf place) {
     }
     integral /= 2 * steps;
     sum += j % 2 == 1 ? integral : -integral;
-    if (integral < 1e-17 * sum) break;
+    if (integral <= 1e-17 * sum) break;
   }
   return std::clamp(sum, 0.0, 1.0);
 }
@@ -135,23 +135,24 @@ double Choose(std::int64_t n, std::int64_t k) {
   return std::round(ways);
 }
 
-/// The share of all ways to deal n + m values, with the given ties, whose 4 U is at least `four_u`.
+/// The share of all ways to deal n + m values, with the given ties, for which 12 times the sum of
+/// squared heights (reference's count times m less current's times n, after each value) is at least
+/// `twelve_squares`.
 double DealtTail(const std::vector<std::int64_t>& ties, std::int64_t n, std::int64_t m,
-                 std::int64_t four_u) {
+                 std::int64_t twelve_squares) {
   std::vector<Table> tables(static_cast<std::size_t>(n) + 1);
   tables[0] = {{0, 1.0}};
   std::int64_t seen = 0;
   for (const std::int64_t tie : ties) {
     std::vector<Table> next(tables.size());
     for (std::int64_t i = std::max<std::int64_t>(0, seen - m); i <= std::min(n, seen); ++i) {
-      const Table& table = tables[static_cast<std::size_t>(i)];
       for (std::int64_t taken = 0; taken <= std::min(tie, n - i); ++taken) {
-        if (seen - i + tie - taken > m) continue;
-        const std::int64_t twice_rank = 2 * seen + tie + 1;
-        const auto added =
-            static_cast<std::int64_t>(n * FourSquares(twice_rank, i, taken) +
-                                      m * FourSquares(twice_rank, seen - i, tie - taken));
-        Merge(next[static_cast<std::size_t>(i + taken)], table, added, Choose(tie, taken));
+        const std::int64_t of_reference = i + taken;
+        const std::int64_t of_current = seen + tie - of_reference;
+        if (of_current > m) continue;
+        const std::int64_t height = of_reference * m - of_current * n;
+        Merge(next[static_cast<std::size_t>(of_reference)], tables[static_cast<std::size_t>(i)],
+              tie * height * height, Choose(tie, taken));
       }
     }
     tables = std::move(next);
@@ -161,9 +162,26 @@ double DealtTail(const std::vector<std::int64_t>& ties, std::int64_t n, std::int
   double all = 0;
   for (const auto& [sum, ways] : tables[static_cast<std::size_t>(n)]) {
     all += ways;
-    if (sum >= four_u) extreme += ways;
+    if (12 * sum >= twelve_squares) extreme += ways;
   }
   return extreme / all;
+}
+
+/// Sum over all pairs of values, tied as they are, of the squared covariance of their heights, but
+/// for a factor that does not depend on the ties.
+double SquaredCovariances(const std::vector<Tie>& ties, double all) {
+  double sum = 0;
+  double before = 0;  // Sum of t c^2 so far.
+  double seen = 0;
+  for (const Tie& tie : ties) {
+    const auto tied = static_cast<double>(tie.reference + tie.current);
+    seen += tied;
+    const double left = (all - seen) / all;
+    const double square = tied * (seen / all) * (seen / all);
+    sum += left * left * tied * (2 * before + square);
+    before += square;
+  }
+  return sum;
 }
 
 }  // namespace
@@ -209,33 +227,64 @@ Result<CramerVonMisesTest> CramerVonMises(std::span<const double> reference,
                             ties.push_back({static_cast<std::int64_t>(of_reference),
                                             static_cast<std::int64_t>(of_current)});
                           });
-  const Wide four_u = FourU(ties, n, m);
-  const Wide product = static_cast<Wide>(n) * m;
   const std::int64_t total = n + m;
-
-  CramerVonMisesTest test;
-  // T = U / (n m N) - (4 n m - 1) / (6 N), whose two parts are large and nearly equal.
-  test.statistic = static_cast<double>(3 * four_u - 2 * product * (4 * product - 1)) /
-                   (12.0 * static_cast<double>(product) * static_cast<double>(total));
-  if (few && options.method != Method::kAsymptotic) {
-    test.ignores_ties = options.ties == TieRule::kIgnored;
-    std::vector<std::int64_t> sizes;
-    if (test.ignores_ties) {
-      sizes.assign(static_cast<std::size_t>(total), 1);
-    } else {
-      for (const Tie& tie : ties) sizes.push_back(tie.reference + tie.current);
-    }
-    test.p_value = DealtTail(sizes, n, m, static_cast<std::int64_t>(four_u));
-    return test;
-  }
-  test.method = PValueMethod::kAsymptotic;
-  test.ignores_ties = true;
   const auto all = static_cast<double>(total);
   const auto a = static_cast<double>(n);
   const auto b = static_cast<double>(m);
-  const double mean = (1 + 1 / all) / 6;
-  const double variance = (all + 1) * (4 * a * b * all - 3 * (a * a + b * b) - 2 * a * b) /
-                          (45 * all * all * 4 * a * b);
+  const bool see_ties = options.ties == TieRule::kConditional;
+
+  CramerVonMisesTest test;
+  test.ignores_ties = !see_ties;
+  Wide twelve_squares = 0;
+  double mean = 0;
+  if (see_ties) {
+    double squares = 0;
+    std::int64_t i = 0;
+    std::int64_t j = 0;
+    for (const Tie& tie : ties) {
+      i += tie.reference;
+      j += tie.current;
+      const std::int64_t tied = tie.reference + tie.current;
+      const std::int64_t height = i * m - j * n;
+      squares +=
+          static_cast<double>(tied) * static_cast<double>(height) * static_cast<double>(height);
+      const auto seen = static_cast<double>(i + j);
+      mean += static_cast<double>(tied) * (seen / all) * ((all - seen) / all) / (all - 1);
+    }
+    // A whole number without rounding where it is compared with others.
+    twelve_squares = 12 * static_cast<Wide>(few ? squares : 0);
+    test.statistic = squares / (a * b) / (all * all);
+  } else {
+    // T = U / (n m N) - (4 n m - 1) / (6 N), whose two parts are large and nearly equal.
+    const Wide product = static_cast<Wide>(n) * m;
+    const Wide twelve_t = 3 * FourU(ties, n, m) - 2 * product * (4 * product - 1);
+    twelve_squares = twelve_t * (few ? total : 0);
+    test.statistic = static_cast<double>(twelve_t) / (12 * a * b * all);
+    mean = (1 + 1 / all) / 6;
+  }
+  if (few && options.method != Method::kAsymptotic) {
+    std::vector<std::int64_t> sizes;
+    for (const Tie& tie : ties) {
+      const std::int64_t tied = tie.reference + tie.current;
+      if (see_ties) {
+        sizes.push_back(tied);
+      } else {
+        sizes.insert(sizes.end(), static_cast<std::size_t>(tied), 1);
+      }
+    }
+    test.p_value = DealtTail(sizes, n, m, static_cast<std::int64_t>(twelve_squares));
+    return test;
+  }
+
+  test.method = PValueMethod::kAsymptotic;
+  double variance = (all + 1) * (4 * a * b * all - 3 * (a * a + b * b) - 2 * a * b) /
+                    (45 * all * all * 4 * a * b);
+  if (see_ties) {
+    // Of the Gaussian limit, with the ties over without them: sum over c, d of (c (N - d) / N^2)^2.
+    const double without = (all * all - 1) * (2 * all * all + 7) / (180 * all * all);
+    variance *= SquaredCovariances(ties, all) / without;
+  }
+  if (!(variance > 0)) return test;  // All values are equal.
   // The limit has mean 1/6 and variance 1/45.
   test.p_value = CramerVonMisesTail(1.0 / 6 + (test.statistic - mean) / std::sqrt(45 * variance));
   return test;
@@ -303,10 +352,34 @@ double AndersonDarlingVariance(double n, double m) {
   return (((a * all + b) * all + c) * all + d) / ((all - 1) * (all - 2) * (all - 3));
 }
 
+/// Adds up the variance of the limit of A^2, two standard normals' squared correlation for each
+/// pair of values, but for a factor that does not depend on the ties: values come tied, in order.
+class LimitVariance {
+ public:
+  explicit LimitVariance(double all) : all_(all) {}
+
+  void Add(double tied) {
+    const double middle = seen_ + tied / 2;
+    const double variance = middle * (all_ - middle) - all_ * tied / 4;
+    if (variance <= 0) return;  // All values are tied.
+    const double left = all_ - middle;
+    sum_ += tied * tied + 2 * before_ * tied * left * left / variance;
+    before_ += tied * middle * middle / variance;
+    seen_ += tied;
+  }
+  double value() const { return sum_; }
+
+ private:
+  double all_;
+  double seen_ = 0;
+  double before_ = 0;
+  double sum_ = 0;
+};
+
 }  // namespace
 
 Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
-                                            std::span<const double> current) {
+                                            std::span<const double> current, TieRule ties) {
   if (const auto good = CheckSizes(reference, current); !good) return good.error();
   const std::size_t total = reference.size() + current.size();
   if (total < 4) {
@@ -320,6 +393,7 @@ Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
   double of_reference_before = 0;
   double sum = 0;
   std::size_t distinct = 0;
+  LimitVariance with_ties(all);
   internal::VisitDistinct(internal::SortedWithGuard(reference), internal::SortedWithGuard(current),
                           [&](double, std::size_t of_reference, std::size_t of_current, double) {
                             const auto mine = static_cast<double>(of_reference);
@@ -331,7 +405,8 @@ Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
                             const double difference = all * of_reference_middle - middle * n;
                             sum += tied * difference * difference /
                                    (middle * (all - middle) - all * tied / 4);
-                            before += tied;
+                            with_ties.Add(tied);
+        before += tied;
                             of_reference_before += mine;
                             ++distinct;
                           });
@@ -339,7 +414,13 @@ Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
 
   AndersonDarlingTest test;
   test.a_squared = (all - 1) / (all * all) * sum * (1 / n + 1 / m);
-  test.statistic = (test.a_squared - 1) / std::sqrt(AndersonDarlingVariance(n, m));
+  double variance = AndersonDarlingVariance(n, m);
+  if (ties == TieRule::kConditional && distinct < total) {
+    LimitVariance without(all);
+    for (std::size_t value = 0; value < total; ++value) without.Add(1);
+    variance *= with_ties.value() / without.value();
+  }
+  test.statistic = (test.a_squared - 1) / std::sqrt(variance);
   test.capped = test.statistic < kCritical.front();
   test.floored = test.statistic > kCritical.back();
   test.p_value = test.capped    ? kLevels.front()

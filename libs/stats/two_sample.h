@@ -54,17 +54,19 @@ Result<KolmogorovSmirnovTest> KolmogorovSmirnov(std::span<const float> reference
 double KolmogorovTail(double x);
 
 struct CramerVonMisesTest {
-  double statistic = 0;  // Anderson's T, by midranks.
+  double statistic = 0;  // Anderson's T.
   double p_value = 1;
   PValueMethod method = PValueMethod::kExact;
   bool ignores_ties = false;
 };
 
-/// The two-sample Cramer-von Mises test (Anderson 1962), statistic by midranks. kAuto is exact
-/// where neither sample has more than 20 values (by counting all ways to deal out the values; Xiao,
-/// Gordon, Yakovlev 2006), asymptotic otherwise: the limit distribution at the statistic brought to
-/// its mean and variance. O((n + m) log(n + m)) time. kInvalidArgument also: kExact above 20
-/// values, a sample with a single value.
+/// The two-sample Cramer-von Mises test (Anderson 1962). The statistic is n m / (n + m)^2 times the
+/// squared difference of the distribution functions summed over all values; with TieRule::kIgnored
+/// it is that of midranks, as in scipy, which is the same without ties and rejects far too often
+/// with many. kAuto is exact where neither sample has more than 20 values (by counting all ways to
+/// deal out the values; Xiao, Gordon, Yakovlev 2006), asymptotic otherwise: the limit distribution
+/// at the statistic brought to its mean and variance, given the ties. O((n + m) log(n + m)) time.
+/// kInvalidArgument also: kExact above 20 values, a sample with a single value.
 Result<CramerVonMisesTest> CramerVonMises(std::span<const double> reference,
                                           std::span<const double> current,
                                           const TwoSampleOptions& options = {});
@@ -83,12 +85,16 @@ struct AndersonDarlingTest {
 };
 
 /// The Anderson-Darling test for two samples in its midrank form (Scholz, Stephens 1987, equation
-/// 7). The p-value is interpolated as the authors propose (a quadratic in the statistic through the
-/// logarithms of seven levels); `limit_p_value` is that of the limit distribution (Anderson,
-/// Darling 1952), which has no floor. O((n + m) log(n + m)) time. kInvalidArgument also: fewer than
-/// 4 values in all. kFailedPrecondition: all values equal.
+/// 7). The variance that brings it to standard units is the authors', times what the ties make of
+/// the limit's; with TieRule::kIgnored the authors' alone, as in scipy, which rejects too often
+/// where a few values make up most of the samples. The p-value is interpolated as the authors
+/// propose (a quadratic in the statistic through the logarithms of seven levels); `limit_p_value`
+/// is that of the limit distribution (Anderson, Darling 1952), which has no floor.
+/// O((n + m) log(n + m)) time. kInvalidArgument also: fewer than 4 values in all.
+/// kFailedPrecondition: all values equal.
 Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
-                                            std::span<const double> current);
+                                            std::span<const double> current,
+                                            TieRule ties = TieRule::kConditional);
 
 /// P(A^2 >= x) of the limit of the Anderson-Darling statistic, relative error below 1e-10; 1 for
 /// x <= 0.

@@ -328,9 +328,10 @@ double CramerStatistic(const std::vector<double>& a, const std::vector<double>& 
 TEST(CramerVonMisesTest, AgreesWithScipy) {
   const std::vector<double> x(kX.begin(), kX.begin() + 12);
 
-  const auto limit = CramerVonMises(kX, kY);
+  const auto limit = CramerVonMises(kX, kY, {.ties = TieRule::kIgnored});
   const auto exact = CramerVonMises(x, kY, {.ties = TieRule::kIgnored});
-  const auto forced = CramerVonMises(x, kY, {.method = Method::kAsymptotic});
+  const auto forced =
+      CramerVonMises(x, kY, {.method = Method::kAsymptotic, .ties = TieRule::kIgnored});
   const auto tied = CramerVonMises(kTiedX, kTiedY, {.ties = TieRule::kIgnored});
 
   EXPECT_NEAR(limit->statistic, 0.14348214285714267, 1e-14);
@@ -363,22 +364,31 @@ TEST(CramerVonMisesTest, ExactValuesAreThoseOfCountingAllDeals) {
   }
 }
 
-TEST(CramerVonMisesTest, StatisticIsTheMeanSquareOfTheDifferenceWhereNothingIsEqual) {
+TEST(CramerVonMisesTest, StatisticIsTheMeanSquareOfTheDifference) {
   Random random(12);
-  const auto a = Normals(70, random);
-  const auto b = Normals(45, random, 0.4);
-  std::vector<double> all = a;
-  all.insert(all.end(), b.begin(), b.end());
+  for (const bool ties : {false, true}) {
+    const auto a = ties ? WholeNumbers(70, random, 4) : Normals(70, random);
+    const auto b = ties ? WholeNumbers(45, random, 5) : Normals(45, random, 0.4);
+    std::vector<double> all = a;
+    all.insert(all.end(), b.begin(), b.end());
 
-  double sum = 0;
-  for (const double value : all) {
-    const auto at_most = [&](double other) { return other <= value; };
-    const double difference = static_cast<double>(std::count_if(a.begin(), a.end(), at_most)) / 70 -
-                              static_cast<double>(std::count_if(b.begin(), b.end(), at_most)) / 45;
-    sum += difference * difference;
+    double sum = 0;
+    for (const double value : all) {
+      const auto at_most = [&](double other) { return other <= value; };
+      const double difference =
+          static_cast<double>(std::count_if(a.begin(), a.end(), at_most)) / 70 -
+          static_cast<double>(std::count_if(b.begin(), b.end(), at_most)) / 45;
+      sum += difference * difference;
+    }
+    const double midranks = CramerVonMises(a, b, {.ties = TieRule::kIgnored})->statistic;
+
+    EXPECT_NEAR(CramerVonMises(a, b)->statistic, 70.0 * 45 / (115.0 * 115) * sum, 1e-13);
+    if (ties) {
+      EXPECT_GT(midranks, CramerVonMises(a, b)->statistic);
+    } else {
+      EXPECT_NEAR(CramerVonMises(a, b)->statistic, midranks, 1e-13);
+    }
   }
-
-  EXPECT_NEAR(CramerVonMises(a, b)->statistic, 70.0 * 45 / (115.0 * 115) * sum, 1e-13);
 }
 
 TEST(CramerVonMisesTest, SymmetricAndFreeOfOrder) {
@@ -410,6 +420,14 @@ TEST(CramerVonMisesTest, UniformUnderTheNull) {
   ExpectRate(below_half, kTrials, 0.5);
 }
 
+TEST(CramerVonMisesTest, OfConstantSamplesSeesNoDifference) {
+  const std::vector<double> a(30, 2.0);
+  const std::vector<double> b(40, 2.0);
+
+  EXPECT_EQ(CramerVonMises(a, b)->statistic, 0);
+  EXPECT_EQ(CramerVonMises(a, b)->p_value, 1);
+}
+
 TEST(CramerVonMisesTest, RefusesWhatItCannotDo) {
   Random random(15);
   const auto many = Normals(21, random);
@@ -418,6 +436,31 @@ TEST(CramerVonMisesTest, RefusesWhatItCannotDo) {
   EXPECT_EQ(CramerVonMises(many, kY, {.method = Method::kExact}).error().message,
             "an exact p-value for samples of 21 and 7 values: the limit is 20");
   EXPECT_EQ(CramerVonMises({}, kY).error().code, ErrorCode::kInvalidArgument);
+}
+
+TEST(TiesTest, AsymptoticTestsKeepTheirLevelWhereFewValuesMakeUpTheSamples) {
+  Random random(16);
+  constexpr int kTrials = 1000;
+  for (const std::uint64_t kinds : {2U, 3U, 6U}) {
+    int by_cramer = 0;
+    int by_anderson = 0;
+    int by_anderson_of_twentieth = 0;
+    for (int trial = 0; trial < kTrials; ++trial) {
+      auto a = WholeNumbers(220, random, kinds);
+      auto b = WholeNumbers(195, random, kinds);
+      // Half of all values are one value.
+      for (auto* values : {&a, &b}) {
+        for (double& value : *values) value = random.Uniform() < 0.5 ? 1 : value;
+      }
+      by_cramer += CramerVonMises(a, b)->p_value <= 0.1;
+      const auto anderson = AndersonDarling(a, b);
+      by_anderson += anderson->limit_p_value <= 0.1;
+      by_anderson_of_twentieth += anderson->p_value <= 0.05;
+    }
+    ExpectRate(by_cramer, kTrials, 0.1);
+    ExpectRate(by_anderson, kTrials, 0.1);
+    ExpectRate(by_anderson_of_twentieth, kTrials, 0.05);
+  }
 }
 
 TEST(LimitTailTest, MeetPublishedPercentagePoints) {
@@ -467,9 +510,9 @@ TEST(AndersonDarlingTest, AgreesWithScipy) {
   std::vector<double> shifted = kX;
   for (double& value : shifted) value -= 1.2;
 
-  const auto capped = AndersonDarling(kX, kY);
-  const auto floored = AndersonDarling(shifted, kY);
-  const auto tied = AndersonDarling(kTiedX, kTiedY);
+  const auto capped = AndersonDarling(kX, kY, TieRule::kIgnored);
+  const auto floored = AndersonDarling(shifted, kY, TieRule::kIgnored);
+  const auto tied = AndersonDarling(kTiedX, kTiedY, TieRule::kIgnored);
 
   EXPECT_NEAR(capped->statistic, -0.23369515347271075, 1e-13);
   EXPECT_EQ(capped->p_value, 0.25);
@@ -483,6 +526,19 @@ TEST(AndersonDarlingTest, AgreesWithScipy) {
   EXPECT_NEAR(tied->p_value, 0.017706712414320723, 1e-14);
   EXPECT_FALSE(tied->capped || tied->floored);
   EXPECT_NEAR(tied->limit_p_value, tied->p_value, 0.002);
+}
+
+TEST(AndersonDarlingTest, WithoutTiesThereIsNothingToCorrect) {
+  Random random(20);
+  const auto a = Normals(50, random);
+  const auto b = Normals(40, random, 0.3);
+
+  EXPECT_EQ(AndersonDarling(a, b)->statistic, AndersonDarling(a, b, TieRule::kIgnored)->statistic);
+  // With two values all pairs are correlated fully: variance 2 in place of 0.58.
+  const std::vector<double> x = {0, 0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 1};
+  const std::vector<double> y = {1, 1, 1, 1, 0, 1, 1, 0, 1, 1, 1};
+  EXPECT_LT(std::abs(AndersonDarling(x, y)->statistic),
+            0.7 * std::abs(AndersonDarling(x, y, TieRule::kIgnored)->statistic));
 }
 
 TEST(AndersonDarlingTest, SymmetricAndFreeOfOrderAndScale) {
