@@ -41,8 +41,10 @@ py::tuple CramerVonMises(const Doubles& reference, const Doubles& current,
   return py::make_tuple(test.statistic, test.p_value);
 }
 
-py::tuple AndersonDarling(const Doubles& reference, const Doubles& current) {
-  const auto test = Value(stats::AndersonDarling(Span(reference), Span(current)));
+py::tuple AndersonDarling(const Doubles& reference, const Doubles& current, bool ties) {
+  const auto test =
+      Value(stats::AndersonDarling(Span(reference), Span(current),
+                                   ties ? stats::TieRule::kConditional : stats::TieRule::kIgnored));
   return py::make_tuple(test.statistic, test.p_value, test.limit_p_value);
 }
 
@@ -74,7 +76,7 @@ PYBIND11_MODULE(two_sample, module) {
   module.def("kolmogorov_tail", &stats::KolmogorovTail);
   module.def("cramer_von_mises", &CramerVonMises, reference, current, method, ties);
   module.def("cramer_von_mises_tail", &stats::CramerVonMisesTail);
-  module.def("anderson_darling", &AndersonDarling, reference, current);
+  module.def("anderson_darling", &AndersonDarling, reference, current, ties);
   module.def("chi_square", &ChiSquare, reference, current, py::arg("likelihood_ratio") = false,
              py::arg("continuity") = false);
   module.def("fisher_exact",

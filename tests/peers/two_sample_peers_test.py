@@ -110,9 +110,14 @@ class CramerVonMisesTest(compare.PeersTest):
                 for ties in (False, True):
                     what = f"seed {seed}, {n} and {m}, ties {ties}"
                     a, b = pair(seed, n, m, ties)
-                    limit, theirs = ours.cramer_von_mises(a, b, "asymptotic"), scipy.stats.cramervonmises_2samp(a, b, method="asymptotic")
+                    theirs = scipy.stats.cramervonmises_2samp(a, b, method="asymptotic")
+                    limit = ours.cramer_von_mises(a, b, "asymptotic", ties=False)
                     self.agree(limit[0], theirs.statistic, what)
                     self.differ("cvm_series", limit[1], theirs.pvalue, what)
+                    if ties:
+                        self.differ("cvm_ties", ours.cramer_von_mises(a, b, "asymptotic")[1], theirs.pvalue, what)
+                    else:
+                        self.agree(ours.cramer_von_mises(a, b, "asymptotic"), limit, what)
 
     def test_exact_agrees_when_ties_are_ignored(self):
         for seed in compare.SEEDS:
@@ -126,11 +131,14 @@ class CramerVonMisesTest(compare.PeersTest):
 
     def test_counting_ties_agrees_with_permutations(self):
         def statistic(x, y):
-            return round(scipy.stats.cramervonmises_2samp(x, y, method="asymptotic").statistic, 10)
+            # Anderson's T from the distribution functions; rounded, as equal ones come by several ways.
+            values = numpy.concatenate([x, y])
+            differences = (x[:, None] <= values).mean(axis=0) - (y[:, None] <= values).mean(axis=0)
+            return round(x.size * y.size / values.size ** 2 * (differences ** 2).sum(), 10)
         for seed in range(6):
             a, b = pair(3 * seed, 6, 5, True)
             theirs = scipy.stats.permutation_test((a, b), statistic, n_resamples=numpy.inf, alternative="greater", vectorized=False).pvalue
-            self.agree(ours.cramer_von_mises(a, b)[1], theirs, f"seed {seed}")
+            self.agree(ours.cramer_von_mises(a, b), [statistic(a, b), theirs], f"seed {seed}", tolerance=1e-9)
 
 
 class AndersonDarlingTest(compare.PeersTest):
@@ -145,12 +153,16 @@ class AndersonDarlingTest(compare.PeersTest):
                     if numpy.unique(numpy.concatenate([a, b])).size == 1:
                         self.refused("not applicable", ours.anderson_darling, a, b)
                         continue
-                    statistic, p, limit = ours.anderson_darling(a, b)
+                    statistic, p, limit = ours.anderson_darling(a, b, ties=False)
                     theirs = scipy.stats.anderson_ksamp([a, b], variant="midrank")
                     self.agree(statistic, theirs.statistic, what)
                     self.agree(p, theirs.pvalue, what)
                     if 0.001 < theirs.pvalue < 0.25:
                         self.differ("ad_limit", limit, theirs.pvalue, what)
+                    if ties:
+                        self.differ("ad_ties", ours.anderson_darling(a, b)[0], theirs.statistic, what)
+                    else:
+                        self.agree(ours.anderson_darling(a, b), [statistic, p, limit], what)
 
 
 class CountsTest(compare.PeersTest):
