@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "tidewheel/cli/analyze/analyze.h"
 #include "tidewheel/cli/commands/command.h"
 
 int main(int argc, char** argv) {
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
   tidewheel::cli::AddMonitorCommands(line);
   tidewheel::cli::AddTraceCommands(line);
   tidewheel::cli::AddAuditCommands(line);
+  tidewheel::cli::AddAnalyzeCommands(line);
   tidewheel::cli::AddCompletionCommand(line);
   // CLI11 speaks in exceptions; they end here.
   try {
