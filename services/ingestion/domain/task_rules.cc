@@ -1,20 +1,12 @@
 #include "tidewheel/ingestion/domain/task_rules.h"
 
-#include "tidewheel/base/random.h"
+#include "tidewheel/stats/splits.h"
 
 namespace tidewheel::ingestion {
-namespace {
-
-/// A number in [0, 1) that belongs to the group.
-double Place(const SplitPolicy& policy, const std::string& group) {
-  return static_cast<double>(StableHash(group, policy.seed) >> 11) * 0x1.0p-53;
-}
-
-}  // namespace
 
 Split AssignSplit(const SplitPolicy& policy, const std::string& group,
                   const std::map<std::string, std::string>& metadata) {
-  const double place = Place(policy, group);
+  const double place = stats::PlaceOfGroup(group, policy.seed);
   if (!policy.metadata_key.empty()) {
     const auto given = metadata.find(policy.metadata_key);
     const auto split = given == metadata.end() ? std::nullopt : SplitFrom(given->second);
