@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <mutex>
 
@@ -30,7 +31,7 @@ class ClassPruning {
 
   /// `suspects`: rows of the class that are suspects, ascending; `rows`: all of its rows,
   /// ascending, asked for only where a suspect has to be compared with the others.
-  void Run(const std::vector<Cell>& cells, std::span<const std::uint32_t> suspects,
+  void Run(const std::vector<Cell>& cells, std::span<const Suspect<T>> suspects,
            const std::function<std::span<const std::uint32_t>()>& rows) {
     if (suspects.empty()) return;
     GatherMargins(cells, suspects);
@@ -47,14 +48,21 @@ class ClassPruning {
 
  private:
   /// Each suspect's row is read once, for all cells of its class.
-  void GatherMargins(const std::vector<Cell>& cells, std::span<const std::uint32_t> suspects) {
+  void GatherMargins(const std::vector<Cell>& cells, std::span<const Suspect<T>> suspects) {
     margins_.resize(cells.size() * suspects.size());
+    constexpr std::size_t kAhead = 2;
+    const auto row = [&](std::size_t s) {
+      return scanned_.probabilities.Row(suspects[std::min(s, suspects.size() - 1)].row).data();
+    };
     for (std::size_t s = 0; s < suspects.size(); ++s) {
-      const double given = scanned_.Given(suspects[s]);
-      const auto probabilities = scanned_.probabilities.Row(suspects[s]);
+      const auto given = static_cast<double>(suspects[s].given);
+      const T* probability = row(s);
+      // Rows of suspects lie far apart: they are asked for in time.
+      const T* next = row(s + kAhead);
       double* margin = margins_.data() + s;
       for (const Cell& cell : cells) {
-        *margin = static_cast<double>(Clipped(probabilities[cell.voted])) - given;
+        __builtin_prefetch(next + cell.voted);
+        *margin = static_cast<double>(Clipped(probability[cell.voted])) - given;
         margin += suspects.size();
       }
     }
@@ -65,19 +73,35 @@ class ClassPruning {
 
   /// Takes the largest margins if `count` of them are above `least`.
   bool TakeAbove(double least, std::size_t count, std::span<const double> margins,
-                 std::span<const std::uint32_t> suspects) {
+                 std::span<const Suspect<T>> suspects) {
     items_.clear();
+    std::size_t room = 2 * count + 6;
     for (std::size_t s = 0; s < margins.size(); ++s) {
-      if (margins[s] > least) items_.push_back({-margins[s], suspects[s]});
+      if (!(margins[s] > least)) continue;
+      items_.push_back({-margins[s], suspects[s].row});
+      if (items_.size() < room) continue;
+      least = DropBeyond(count);
+      room = std::max(room, 2 * items_.size());
     }
     if (items_.size() < count) return false;
     Take(count);
     return true;
   }
 
+  /// Drops items that are beaten by `count` others, and says what a margin must exceed to matter.
+  double DropBeyond(std::size_t count) {
+    const auto last = items_.begin() + static_cast<std::ptrdiff_t>(count) - 1;
+    std::nth_element(items_.begin(), last, items_.end(),
+                     [](const Keyed& a, const Keyed& b) { return a.key < b.key; });
+    const double cut = last->key;
+    std::erase_if(items_, [&](const Keyed& item) { return item.key > cut; });
+    // Equal ones still matter: ties are decided by more than the margin.
+    return std::nextafter(-cut, -1.0);
+  }
+
   /// Looks also at those other examples of the class that could come before the last suspect.
   void TakeFromAll(const std::vector<Cell>& cells, const std::vector<std::size_t>& unsettled,
-                   std::span<const std::uint32_t> suspects, std::span<const std::uint32_t> rows) {
+                   std::span<const Suspect<T>> suspects, std::span<const std::uint32_t> rows) {
     std::vector<double> last;  // The margin of the last suspect that can be taken.
     for (const std::size_t i : unsettled) {
       const auto margins = Margins(i, suspects.size());
@@ -91,7 +115,7 @@ class ClassPruning {
     std::vector<std::uint32_t> others;
     auto suspect = suspects.begin();
     for (const std::uint32_t row : rows) {
-      if (suspect != suspects.end() && *suspect == row) {
+      if (suspect != suspects.end() && suspect->row == row) {
         ++suspect;
       } else if (kLargestSum - 2 * scanned_.Given(row) >= lowest) {
         others.push_back(row);
@@ -103,7 +127,7 @@ class ClassPruning {
       const auto margins = Margins(unsettled[u], suspects.size());
       items_.clear();
       for (std::size_t s = 0; s < suspects.size(); ++s) {
-        items_.push_back({-margins[s], suspects[s]});
+        items_.push_back({-margins[s], suspects[s].row});
       }
       for (const std::uint32_t row : others) {
         const double margin = scanned_.Probability(row, cell.voted) - scanned_.Given(row);
@@ -131,10 +155,14 @@ std::vector<std::uint8_t> PruneByNoiseRate(const ScannedLabels<T>& scanned,
                                            const IssueOptions& options) {
   const ConfidentJoint& joint = scanned.joint;
   const PruneCounts counts = CountsToPrune(joint, options.keep_per_class);
-  ByClass suspects = GroupByClass(
+  const ByClass order = GroupByClass(
       scanned.suspects.size(), joint.classes,
       [&](std::uint32_t position) { return scanned.Label(scanned.suspects[position].row); });
-  for (std::uint32_t& item : suspects.items) item = scanned.suspects[item].row;
+  std::vector<Suspect<T>> suspects;  // Together, as they are needed together.
+  suspects.reserve(order.items.size());
+  for (const std::uint32_t position : order.items) {
+    suspects.push_back(scanned.suspects[position]);
+  }
 
   std::vector<std::uint8_t> marks(scanned.labels.size());
   std::once_flag grouped;
@@ -155,7 +183,10 @@ std::vector<std::uint8_t> PruneByNoiseRate(const ScannedLabels<T>& scanned,
       if (counts.removed[i] == 0) continue;
       cells.push_back({static_cast<std::size_t>(joint.cells[i].voted), counts.removed[i]});
     }
-    pruning[thread].Run(cells, suspects.Of(given), [&] { return rows_of(given); });
+    pruning[thread].Run(cells,
+                        std::span<const Suspect<T>>(suspects).subspan(
+                            order.begin[given], order.begin[given + 1] - order.begin[given]),
+                        [&] { return rows_of(given); });
   });
   return marks;
 }

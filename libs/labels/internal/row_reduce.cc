@@ -79,6 +79,14 @@ TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, T& sum, B& top, B& 
   }
 }
 
+/// The processor by itself does not look over the end of a page. Asks for nothing that must exist.
+template <typename T>
+TIDEWHEEL_INLINE void PrefetchAhead(const T* values, std::size_t line) {
+  constexpr std::uintptr_t kAhead = 4096;
+  __builtin_prefetch(
+      reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(values) + kAhead + line));
+}
+
 template <std::size_t kBytes, typename T, typename B>
 TIDEWHEEL_INLINE void ReduceLong(const T* values, std::size_t rows, std::size_t classes,
                                  const T* end, const B* cuts, T* sum, B* top, B* confident) {
@@ -96,6 +104,7 @@ TIDEWHEEL_INLINE void ReduceLong(const T* values, std::size_t rows, std::size_t 
     Lanes<T, B, kBytes> odd;
     std::size_t k = 0;
     for (; k + 2 * kLanes <= classes; k += 2 * kLanes) {
+      for (std::size_t line = 0; line < 2 * kBytes; line += 64) PrefetchAhead(row + k, line);
       even.Take(row + k, cuts + k);
       odd.Take(row + k + kLanes, cuts + k + kLanes);
     }
