@@ -8,6 +8,7 @@
 
 #include "tidewheel/stats/internal/lane_sums.h"
 #include "tidewheel/stats/internal/power_sums.h"
+#include "tidewheel/stats/internal/target_clones.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define TIDEWHEEL_X86 1
@@ -145,18 +146,27 @@ __attribute__((target("avx512f"))) void PassAvx512(std::span<const T> block, con
       for (std::size_t j = 0; j < kStep; ++j) Count(old[j], j, counters);
     }
     __m512d both[2];
+    __mmask8 good[2];
     if constexpr (std::is_same_v<T, float>) {
       const __m512 loaded = _mm512_loadu_ps(values + i);
       min_f = _mm512_min_ps(loaded, min_f);
       max_f = _mm512_max_ps(loaded, max_f);
       both[0] = _mm512_cvtps_pd(_mm256_loadu_ps(values + i));
       both[1] = _mm512_cvtps_pd(_mm256_loadu_ps(values + i + kLanes));
+      const __mmask16 all = _mm512_cmp_ps_mask(loaded, loaded, _CMP_EQ_OQ);
+      valid += static_cast<std::uint64_t>(__builtin_popcount(all));
+      good[0] = static_cast<__mmask8>(all);
+      good[1] = static_cast<__mmask8>(all >> 8);
     } else {
       both[0] = _mm512_loadu_pd(values + i);
       both[1] = _mm512_loadu_pd(values + i + kLanes);
       // A NaN as the first operand gives the second.
       min_d = _mm512_min_pd(both[1], _mm512_min_pd(both[0], min_d));
       max_d = _mm512_max_pd(both[1], _mm512_max_pd(both[0], max_d));
+      good[0] = _mm512_cmp_pd_mask(both[0], both[0], _CMP_EQ_OQ);
+      good[1] = _mm512_cmp_pd_mask(both[1], both[1], _CMP_EQ_OQ);
+      valid += static_cast<std::uint64_t>(__builtin_popcount(good[0])) +
+               static_cast<std::uint64_t>(__builtin_popcount(good[1]));
     }
 #pragma GCC unroll 2
     for (std::size_t half = 0; half < 2; ++half) {
@@ -165,9 +175,7 @@ __attribute__((target("avx512f"))) void PassAvx512(std::span<const T> block, con
       place = _mm512_min_pd(_mm512_max_pd(place, zero), top);
       _mm256_store_si256(reinterpret_cast<__m256i*>(ring.data() + i % kRing + half * kLanes),
                          _mm512_cvttpd_epi32(place));
-      const __mmask8 good = _mm512_cmp_pd_mask(value, value, _CMP_EQ_OQ);
-      valid += static_cast<std::uint64_t>(__builtin_popcount(good));
-      const __m512d d = _mm512_maskz_sub_pd(good, value, center);
+      const __m512d d = _mm512_maskz_sub_pd(good[half], value, center);
       const __m512d d2 = _mm512_mul_pd(d, d);
       first = _mm512_add_pd(first, d);
       second = _mm512_add_pd(second, d2);
@@ -259,13 +267,22 @@ void Pass(std::span<const T> block, const GridLine& grid, SlotCounts& slots, Blo
   AddOutside(block, grid, sums);
 }
 
+/// The four counters of a slot are one word.
+TIDEWHEEL_TARGET_CLONES void AddCopies(const std::uint16_t* counters, std::uint64_t* totals) {
+  static_assert(SlotCounts::kCopies == 4);
+  constexpr std::uint64_t kEven = 0x0000'FFFF'0000'FFFFULL;
+  for (std::size_t slot = 0; slot < kGridSlots; ++slot) {
+    std::uint64_t word;
+    std::memcpy(&word, counters + slot * SlotCounts::kCopies, sizeof word);
+    const std::uint64_t pairs = (word & kEven) + ((word >> 16) & kEven);
+    totals[slot] += (pairs & 0xFFFF'FFFFULL) + (pairs >> 32);
+  }
+}
+
 }  // namespace
 
 void SlotCounts::Take(std::uint64_t* totals) {
-  for (std::size_t slot = 0; slot < kGridSlots; ++slot) {
-    const std::uint16_t* copies = counters_.data() + slot * kCopies;
-    totals[slot] += std::uint64_t{copies[0]} + copies[1] + copies[2] + copies[3];
-  }
+  AddCopies(counters_.data(), totals);
   counters_.fill(0);
 }
 
