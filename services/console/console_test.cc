@@ -12,6 +12,7 @@
 #include "tidewheel/console/testing/raw_http.h"
 #include "tidewheel/ingestion/v1/ingestion_service.grpc.pb.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
+#include "tidewheel/testing/eventually.h"
 #include "tidewheel/training/v1/training_service.grpc.pb.h"
 
 namespace tidewheel::console {
@@ -71,6 +72,7 @@ class FakeTraining final : public training::v1::TrainingService::Service {
     if (request->run_id() == "none") return {StatusCode::NOT_FOUND, "no such run"};
     writer->Write(response);
     if (request->run_id() == "broken") return {StatusCode::UNAVAILABLE, "restarting"};
+    watched = true;
     while (request->run_id() == "endless" && !context->IsCancelled())
       std::this_thread::sleep_for(5ms);
     if (context->IsCancelled()) cancelled = true;
@@ -78,6 +80,7 @@ class FakeTraining final : public training::v1::TrainingService::Service {
     writer->Write(response);
     return Status::OK;
   }
+  std::atomic<bool> watched = false;
   std::atomic<bool> cancelled = false;
 };
 
@@ -249,15 +252,14 @@ TEST_F(ConsoleTest, StreamThatFailsBeforeItsFirstMessageHasThatStatusAndLaterALa
 
 TEST_F(ConsoleTest, StreamUnderWayDoesNotKeepTheServiceFromStopping) {
   std::thread watcher([this] { Post("/api/v1/training/WatchRun", "{\"run_id\":\"endless\"}"); });
-  std::this_thread::sleep_for(100ms);
+  EXPECT_TRUE(tidewheel::testing::Eventually(20s, [this] { return training_.watched.load(); }));
   const auto begin = std::chrono::steady_clock::now();
 
   app_ = nullptr;
 
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 8s);
   watcher.join();
-  for (int i = 0; i < 1'000 && !training_.cancelled; ++i) std::this_thread::sleep_for(5ms);
-  EXPECT_TRUE(training_.cancelled);
+  EXPECT_TRUE(tidewheel::testing::Eventually(20s, [this] { return training_.cancelled.load(); }));
 }
 
 TEST_F(ConsoleTest, PayloadIsSentAsTheBytesItIsAndNeverAsAPage) {
