@@ -12,8 +12,9 @@
 namespace tidewheel::labels::internal {
 namespace {
 
-/// Items between two logarithms of a product of sums: 16^64 is a normal number.
-constexpr std::size_t kBlockItems = 64;
+/// Items at a time: their rows stay in the nearest cache. The logarithm of the product of their
+/// sums is that of a normal number.
+constexpr std::size_t kBlockItems = 16;
 constexpr std::size_t kAhead = 24;  // Votes whose rows are fetched early.
 
 /// Several lanes in one register where the processor has such a wide one, in more where not. Plain
@@ -88,9 +89,7 @@ TIDEWHEEL_INLINE double RoundOf(const DawidSkeneRound& round, double* block) {
           const double* const row = table + rows[v] * stride;
           for (std::size_t n = 0; n < kParts; ++n) sums[n] += L::Part(row, n);
           const double* const next = table + rows[v + kAhead < votes ? v + kAhead : v] * stride;
-          __builtin_prefetch(next, 1);
-          if constexpr (kLanes > 4) __builtin_prefetch(next + kLanes, 1);
-          if constexpr (kLanes > 8) __builtin_prefetch(next + 2 * kLanes - 1, 1);
+          for (std::size_t line = 0; line < stride; line += 8) __builtin_prefetch(next + line, 1);
         }
         best = sums[0];
         for (std::size_t n = 1; n < kParts; ++n) best = sums[n] > best ? sums[n] : best;
