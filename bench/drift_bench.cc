@@ -64,13 +64,13 @@ void Read(benchmark::State& state) {
 }
 
 /// Everything that a window is asked: counted, and compared with the reference.
+template <unsigned kThreads>
 void Drift(benchmark::State& state) {
   const auto& reference = Reference();
   const auto columns = Columns(Window());
-  const auto threads = static_cast<unsigned>(state.range(0));
   for (auto _ : state) {
     auto window = reference.Empty();
-    if (!window.Add(columns, threads).ok()) return state.SkipWithError("the window was refused");
+    if (!window.Add(columns, kThreads).ok()) return state.SkipWithError("the window was refused");
     const auto drifts = stats::CompareProfiles(reference, window);
     benchmark::DoNotOptimize(drifts->front()->psi);
   }
@@ -159,18 +159,8 @@ void Frequent(benchmark::State& state) {
 
 // In real time: with two threads the time of the caller alone says nothing.
 BENCHMARK(Read)->Name("read")->UseRealTime()->Unit(benchmark::kMillisecond);
-BENCHMARK(Drift)
-    ->Name("drift_1_thread")
-    ->Arg(1)
-    ->ArgName("threads")
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
-BENCHMARK(Drift)
-    ->Name("drift_2_threads")
-    ->Arg(2)
-    ->ArgName("threads")
-    ->UseRealTime()
-    ->Unit(benchmark::kMillisecond);
+BENCHMARK(Drift<1>)->Name("drift_1_thread")->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(Drift<2>)->Name("drift_2_threads")->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(DriftRows)->Name("drift_rows")->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(OfReference)->Name("of_reference")->UseRealTime()->Unit(benchmark::kMillisecond);
 BENCHMARK(Moments)->Name("moments")->UseRealTime()->Unit(benchmark::kMillisecond);

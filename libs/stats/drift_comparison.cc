@@ -31,20 +31,22 @@ void CompareGrids(const DriftProfile::Column& reference, const DriftProfile::Col
   double f = 0;
   double g = 0;
   double area = 0;
+  double at_least = 0;
+  double at_most = 0;
   for (std::size_t slot = 0; slot < slots; ++slot) {
     below_reference += reference.slots[slot];
     below_current += current.slots[slot];
     const double f_next = static_cast<double>(below_reference) * per_reference;
     const double g_next = static_cast<double>(below_current) * per_current;
-    drift.ks_at_least = std::max(drift.ks_at_least, std::abs(f_next - g_next));
-    drift.ks_at_most = std::max({drift.ks_at_most, f_next - g, g_next - f});
+    at_least = std::max(at_least, std::abs(f_next - g_next));
+    at_most = std::max(at_most, std::max(f_next - g, g_next - f));
     const bool inside = slot > 0 && slot + 1 < slots;
     if (inside) area += Area(f - g, f_next - g_next, reference.width);
     f = f_next;
     g = g_next;
   }
-  drift.ks_at_least = std::min(drift.ks_at_least, 1.0);
-  drift.ks_at_most = std::min(drift.ks_at_most, 1.0);
+  drift.ks_at_least = std::min(at_least, 1.0);
+  drift.ks_at_most = std::min(at_most, 1.0);
 
   // Outside the grid the mean excesses are known, not where the functions cross: the area between
   // them is at least the difference of the excesses and at most their sum.

@@ -26,8 +26,7 @@ constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 constexpr std::size_t kMomentsBytes = 128;
 constexpr std::size_t kMostLines = 255;
 
-/// Blocks of one column that are counted before the counters are emptied.
-constexpr std::size_t kRun = SlotCounts::kMostValues / kBlockValues;
+static_assert(SlotCounts::kMostValues >= kBlockValues);
 
 GridLine GridOf(const DriftProfile::Column& column) {
   if (column.width == 0) return GridLine::None();
@@ -52,8 +51,6 @@ struct Window {
   template <typename T>
   void Pass(std::span<const T> values, std::size_t column, std::size_t block, Tally& tally) {
     PassOver(values, grids[column], tally.counters, sums[column * blocks + block], width);
-  }
-  void Empty(std::size_t column, Tally& tally) const {
     tally.counters.Take(tally.slots.data() + column * kGridSlots);
   }
   std::size_t BlockSize(std::size_t block) const {
@@ -61,7 +58,7 @@ struct Window {
   }
 };
 
-/// A unit is some blocks of one column.
+/// A unit is one block of one column.
 template <typename T>
 class ColumnSource {
  public:
@@ -69,16 +66,12 @@ class ColumnSource {
 
   std::size_t columns() const { return columns_.size(); }
   std::size_t rows() const { return columns_.empty() ? 0 : columns_[0].size(); }
-  std::size_t Units(const Window& window) const { return columns() * Runs(window); }
+  std::size_t Units(const Window& window) const { return columns() * window.blocks; }
 
   void Process(std::size_t unit, Window& window, Tally& tally) const {
-    const std::size_t column = unit / Runs(window);
-    const std::size_t begin = unit % Runs(window) * kRun;
-    const std::size_t end = std::min(begin + kRun, window.blocks);
-    for (std::size_t block = begin; block < end; ++block) {
-      window.Pass(Block(window, column, block), column, block, tally);
-    }
-    window.Empty(column, tally);
+    const std::size_t column = unit / window.blocks;
+    const std::size_t block = unit % window.blocks;
+    window.Pass(Block(window, column, block), column, block, tally);
   }
 
   std::span<const T> Block(const Window& window, std::size_t column, std::size_t block) const {
@@ -97,8 +90,6 @@ class ColumnSource {
   }
 
  private:
-  std::size_t Runs(const Window& window) const { return (window.blocks + kRun - 1) / kRun; }
-
   std::span<const std::span<const T>> columns_;
 };
 
@@ -125,7 +116,6 @@ class RowSource {
     TurnOver(block * kBlockValues, rows, first, count, piece.data());
     for (std::size_t i = 0; i < count; ++i) {
       window.Pass(std::span<const T>(piece.data() + i * kStride, rows), first + i, block, tally);
-      window.Empty(first + i, tally);
     }
   }
 

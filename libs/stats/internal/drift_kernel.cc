@@ -84,25 +84,44 @@ __attribute__((always_inline)) inline void PassPortable(std::span<const T> block
   lanes.Finish(block.subspan(whole), block.size(), sums);
 }
 
-/// How far values lie outside the grid.
+/// How far values lie outside the grid; a NaN lies nowhere. What is left of a block after whole
+/// groups of lanes goes on in the same lanes.
 template <typename T>
-__attribute__((always_inline)) inline void AddOutside(std::span<const T> block,
-                                                      const GridLine& grid, BlockSums& sums) {
-  Lanes below{};
-  Lanes above{};
-  const auto take = [&](std::size_t lane, double value) __attribute__((always_inline)) {
-    below[lane] += value < grid.low ? grid.low - value : 0;
-    above[lane] += value > grid.high ? value - grid.high : 0;
-  };
-  const std::size_t whole = block.size() / kLanes * kLanes;
-  for (std::size_t i = 0; i < whole; i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      take(lane, static_cast<double>(block[i + lane]));
-    }
+void FinishOutside(std::span<const T> rest, const GridLine& grid, Lanes& below, Lanes& above,
+                   BlockSums& sums) {
+  for (std::size_t lane = 0; lane < rest.size(); ++lane) {
+    const auto value = static_cast<double>(rest[lane]);
+    if (value < grid.low) below[lane] += grid.low - value;
+    if (value > grid.high) above[lane] += value - grid.high;
   }
-  for (std::size_t i = whole; i < block.size(); ++i) take(i - whole, static_cast<double>(block[i]));
   sums.below = Sum(below);
   sums.above = Sum(above);
+}
+
+template <typename T>
+__attribute__((always_inline)) inline void AddOutsidePortable(std::span<const T> block,
+                                                              const GridLine& grid,
+                                                              BlockSums& sums) {
+  const Doubles4 zero{};
+  std::array<Doubles4, 2> below{};
+  std::array<Doubles4, 2> above{};
+  const std::size_t whole = block.size() / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+#pragma GCC unroll 2
+    for (std::size_t half = 0; half < 2; ++half) {
+      Doubles4 value;
+      Load(block.data() + i + 4 * half, value);
+      const Doubles4 under = grid.low - value;
+      const Doubles4 over = value - grid.high;
+      below[half] += under > zero ? under : zero;
+      above[half] += over > zero ? over : zero;
+    }
+  }
+  Lanes below_lanes;
+  Lanes above_lanes;
+  std::memcpy(below_lanes.data(), below.data(), sizeof below);
+  std::memcpy(above_lanes.data(), above.data(), sizeof above);
+  FinishOutside(block.subspan(whole), grid, below_lanes, above_lanes, sums);
 }
 
 #ifdef TIDEWHEEL_X86
@@ -231,6 +250,33 @@ __attribute__((target("avx512f"))) void PassAvx512(std::span<const T> block, con
 }
 
 template <typename T>
+__attribute__((target("avx512f"))) void AddOutsideAvx512(std::span<const T> block,
+                                                         const GridLine& grid, BlockSums& sums) {
+  const __m512d low = _mm512_set1_pd(grid.low);
+  const __m512d high = _mm512_set1_pd(grid.high);
+  const __m512d zero = _mm512_setzero_pd();
+  __m512d below = zero;
+  __m512d above = zero;
+  const std::size_t whole = block.size() / kLanes * kLanes;
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    __m512d value;
+    if constexpr (std::is_same_v<T, float>) {
+      value = _mm512_cvtps_pd(_mm256_loadu_ps(block.data() + i));
+    } else {
+      value = _mm512_loadu_pd(block.data() + i);
+    }
+    // A NaN as the first operand gives the second.
+    below = _mm512_add_pd(below, _mm512_max_pd(_mm512_sub_pd(low, value), zero));
+    above = _mm512_add_pd(above, _mm512_max_pd(_mm512_sub_pd(value, high), zero));
+  }
+  alignas(64) Lanes below_lanes;
+  alignas(64) Lanes above_lanes;
+  _mm512_store_pd(below_lanes.data(), below);
+  _mm512_store_pd(above_lanes.data(), above);
+  FinishOutside(block.subspan(whole), grid, below_lanes, above_lanes, sums);
+}
+
+template <typename T>
 __attribute__((target("avx2"))) void PassAvx2(std::span<const T> block, const GridLine& grid,
                                               std::uint16_t* counters, Moments::PowerSums& sums) {
   PassPortable(block, grid, counters, sums);
@@ -239,7 +285,7 @@ __attribute__((target("avx2"))) void PassAvx2(std::span<const T> block, const Gr
 template <typename T>
 __attribute__((target("avx2"))) void AddOutsideAvx2(std::span<const T> block, const GridLine& grid,
                                                     BlockSums& sums) {
-  AddOutside(block, grid, sums);
+  AddOutsidePortable(block, grid, sums);
 }
 
 #endif
@@ -249,33 +295,32 @@ void Pass(std::span<const T> block, const GridLine& grid, SlotCounts& slots, Blo
           [[maybe_unused]] Width width) {
   sums = {};
   std::uint16_t* counters = slots.counters();
+  const auto has_outside = [&] {
+    return sums.powers.min < grid.low || sums.powers.max > grid.high;
+  };
 #ifdef TIDEWHEEL_X86
   if (width == Width::kAvx512) {
     PassAvx512(block, grid, counters, sums.powers);
-  } else if (width == Width::kAvx2) {
-    PassAvx2(block, grid, counters, sums.powers);
-  } else {
-    PassPortable(block, grid, counters, sums.powers);
+    if (has_outside()) AddOutsideAvx512(block, grid, sums);
+    return;
   }
-#else
+  if (width == Width::kAvx2) {
+    PassAvx2(block, grid, counters, sums.powers);
+    if (has_outside()) AddOutsideAvx2(block, grid, sums);
+    return;
+  }
+#endif
   PassPortable(block, grid, counters, sums.powers);
-#endif
-  if (!(sums.powers.min < grid.low) && !(sums.powers.max > grid.high)) return;
-#ifdef TIDEWHEEL_X86
-  if (width != Width::kPortable) return AddOutsideAvx2(block, grid, sums);
-#endif
-  AddOutside(block, grid, sums);
+  if (has_outside()) AddOutsidePortable(block, grid, sums);
 }
 
-/// The four counters of a slot are one word.
+/// The two counters of a slot are one word.
 TIDEWHEEL_TARGET_CLONES void AddCopies(const std::uint16_t* counters, std::uint64_t* totals) {
-  static_assert(SlotCounts::kCopies == 4);
-  constexpr std::uint64_t kEven = 0x0000'FFFF'0000'FFFFULL;
+  static_assert(SlotCounts::kCopies == 2);
   for (std::size_t slot = 0; slot < kGridSlots; ++slot) {
-    std::uint64_t word;
+    std::uint32_t word;
     std::memcpy(&word, counters + slot * SlotCounts::kCopies, sizeof word);
-    const std::uint64_t pairs = (word & kEven) + ((word >> 16) & kEven);
-    totals[slot] += (pairs & 0xFFFF'FFFFULL) + (pairs >> 32);
+    totals[slot] += (word & 0xFFFF) + (word >> 16);
   }
 }
 

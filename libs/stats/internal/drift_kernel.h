@@ -30,12 +30,13 @@ struct GridLine {
   }
 };
 
-/// How often each slot was met: four counters a slot, taken in turns, because adding to the counter
-/// that was just stored waits for the store. Small, to stay in the first cache. Take() empties it
-/// and must come before kMostValues have been counted.
+/// How often each slot was met: two counters a slot, taken in turns, because adding to the counter
+/// that was just stored waits for the store. 16 KiB, to stay in the first cache beside the values:
+/// four counters help columns of one value and cost all others more. Take() empties it and must
+/// come before kMostValues have been counted.
 class SlotCounts {
  public:
-  static constexpr std::size_t kCopies = 4;
+  static constexpr std::size_t kCopies = 2;
   static constexpr std::size_t kMostValues = std::size_t{kCopies} * 65'535;
 
   std::uint16_t* counters() { return counters_.data(); }
@@ -43,7 +44,7 @@ class SlotCounts {
   void Take(std::uint64_t* totals);
 
  private:
-  alignas(64) std::array<std::uint16_t, (kGridSlots + 14) / 16 * 16 * kCopies> counters_{};
+  alignas(64) std::array<std::uint16_t, kGridSlots * kCopies> counters_{};
 };
 
 /// What one pass over a block says beside its slots.
