@@ -6,7 +6,7 @@
 #include <string>
 
 #include "tidewheel/labels/choice.h"
-#include "tidewheel/labels/internal/consensus_properties.h"
+#include "tidewheel/labels/testing/consensus_properties.h"
 #include "tidewheel/labels/internal/simulated_crowd.h"
 
 namespace tidewheel::labels {

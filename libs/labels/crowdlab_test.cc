@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "tidewheel/labels/internal/consensus_properties.h"
+#include "tidewheel/labels/testing/consensus_properties.h"
 #include "tidewheel/labels/internal/simulated_crowd.h"
 #include "tidewheel/labels/majority.h"
 

@@ -406,7 +406,7 @@ Result<AndersonDarlingTest> AndersonDarling(std::span<const double> reference,
                             sum += tied * difference * difference /
                                    (middle * (all - middle) - all * tied / 4);
                             with_ties.Add(tied);
-        before += tied;
+                            before += tied;
                             of_reference_before += mine;
                             ++distinct;
                           });

@@ -110,11 +110,11 @@ Result<void> ReadRows(std::span<const T> values, std::size_t classes,
                       std::size_t first_row, RowScratch<T>& scratch, const Take& take) {
   // Few enough that a row is still near when it is looked at again.
   constexpr std::size_t kNear = 32 << 10;
-  const bool is_short = classes * sizeof(T) <= kShortBytes;
   const std::size_t block =
       std::clamp<std::size_t>(kNear / (classes * sizeof(T)), 1, RowScratch<T>::kRows);
   const T* end = values.data() + values.size();
   const RowReducer<T, Bits<T>>& reducer = WidestReducer<T>();
+  const bool is_short = reducer.reduce_short != nullptr && classes * sizeof(T) <= kShortBytes;
 
   for (std::size_t begin = 0; begin < labels.size(); begin += block) {
     const std::size_t rows = std::min(block, labels.size() - begin);
