@@ -23,7 +23,9 @@ std::size_t RowsPerChunk(std::size_t classes) {
 }
 
 struct Chunks {
-  Chunks(std::size_t all, std::size_t classes) : rows(all), size(RowsPerChunk(classes)) {}
+  /// One thread needs no more than one: nothing depends on how many there are.
+  Chunks(std::size_t all, std::size_t classes, std::uint32_t threads)
+      : rows(all), size(threads > 1 ? RowsPerChunk(classes) : all) {}
   std::size_t count() const { return (rows + size - 1) / size; }
   std::size_t Begin(std::size_t chunk) const { return chunk * size; }
   std::size_t End(std::size_t chunk) const { return std::min(rows, (chunk + 1) * size); }
@@ -43,14 +45,14 @@ struct Given {
 /// False when a label is out of range.
 template <typename T>
 bool AddGiven(const ScannedLabels<T>& scanned, std::size_t begin, std::size_t end, Given& given) {
-  // Each number lies in another line of memory.
-  constexpr std::size_t kAhead = 24;
+  // In long rows each number lies in another page of memory.
   const T* values = scanned.probabilities.values.data();
   const std::size_t classes = scanned.probabilities.columns;
+  const std::size_t ahead_rows = classes * sizeof(T) > internal::kShortBytes ? 24 : end;
   for (std::size_t i = begin; i < end; ++i) {
-    if (i + kAhead < end) {
-      const auto ahead = static_cast<std::uint32_t>(scanned.labels[i + kAhead]);
-      if (ahead < classes) __builtin_prefetch(values + (i + kAhead) * classes + ahead);
+    if (i + ahead_rows < end) {
+      const auto ahead = static_cast<std::uint32_t>(scanned.labels[i + ahead_rows]);
+      if (ahead < classes) __builtin_prefetch(values + (i + ahead_rows) * classes + ahead);
     }
     const auto label = static_cast<std::uint32_t>(scanned.labels[i]);
     if (label >= classes) return false;
@@ -106,7 +108,6 @@ struct ThreadVotes {
   explicit ThreadVotes(std::size_t classes) : diagonal(classes) {}
 
   std::vector<std::uint64_t> diagonal;
-  std::uint64_t undecided = 0;
   internal::RowScratch<T> scratch;
 };
 
@@ -122,8 +123,7 @@ Result<void> CountVotes(const ScannedLabels<T>& scanned, const internal::Cuts<T>
         const std::int32_t label = labels[i];
         // No branch where a guess would often be wrong.
         thread.diagonal[static_cast<std::size_t>(label)] += vote.voted == label ? 1 : 0;
-        thread.undecided += vote.voted < 0 ? 1 : 0;
-        if (vote.predicted == label && (vote.voted == label || vote.voted < 0)) return;
+        if ((vote.predicted == label) & ((vote.voted == label) | (vote.voted < 0))) return;
         if (internal::Disagrees(vote, label)) {
           chunk.suspects.push_back(
               {static_cast<std::uint32_t>(begin + i), vote.voted, vote.given, vote.top});
@@ -189,27 +189,26 @@ Result<void> ReadVotes(ScannedLabels<T>& scanned, const Chunks& chunks, const Sc
       });
   if (first_bad < chunks.count()) return *found[first_bad].error;
 
-  std::size_t suspects = 0;
-  for (const auto& chunk : found) suspects += chunk.suspects.size();
-  scanned.suspects.reserve(suspects);
-  std::vector<Cell> votes;
-  for (auto& chunk : found) {
-    for (const Suspect<T>& suspect : chunk.suspects) {
-      scanned.suspects.push_back(suspect);
-      if (scanned.IsOffDiagonal(suspect)) {
-        votes.push_back({scanned.labels[suspect.row], suspect.voted});
-      }
-    }
-    votes.insert(votes.end(), chunk.others.begin(), chunk.others.end());
-    chunk = {};
+  scanned.suspects = std::move(found[0].suspects);
+  std::vector<Cell> votes = std::move(found[0].others);
+  for (auto chunk = found.begin() + 1; chunk != found.end(); ++chunk) {
+    scanned.suspects.insert(scanned.suspects.end(), chunk->suspects.begin(), chunk->suspects.end());
+    votes.insert(votes.end(), chunk->others.begin(), chunk->others.end());
+    *chunk = {};
+  }
+  for (const Suspect<T>& suspect : scanned.suspects) {
+    if (!scanned.IsOffDiagonal(suspect)) continue;
+    votes.push_back({scanned.labels[suspect.row], suspect.voted});
   }
   internal::Outside outside;
-  std::uint64_t undecided = 0;
   std::vector<std::uint64_t> diagonal(classes);
+  std::uint64_t undecided = scanned.labels.size() - votes.size();
   for (const auto& part : parts) {
     outside.Add(part.scratch.outside);
-    undecided += part.undecided;
-    for (std::size_t k = 0; k < classes; ++k) diagonal[k] += part.diagonal[k];
+    for (std::size_t k = 0; k < classes; ++k) {
+      diagonal[k] += part.diagonal[k];
+      undecided -= part.diagonal[k];
+    }
   }
   scanned.clipped = {outside.values, outside.farthest};
   scanned.joint = CompleteJoint(std::move(thresholds), given.counts, diagonal,
@@ -271,7 +270,7 @@ Result<LabelErrorScan<T>> LabelErrorScan<T>::Read(MatrixView<T> probabilities,
   auto scanned = std::make_shared<ScannedLabels<T>>();
   scanned->probabilities = probabilities;
   scanned->labels = labels;
-  const Chunks chunks(labels.size(), probabilities.columns);
+  const Chunks chunks(labels.size(), probabilities.columns, options.threads);
   const auto given = ReadGiven(*scanned, chunks, options.threads);
   if (!given) return given.error();
   if (const auto read = ReadVotes(*scanned, chunks, options, *given); !read) return read.error();

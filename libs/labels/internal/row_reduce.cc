@@ -28,32 +28,47 @@ struct Lanes {
   using Words = typename Vector<B, kBytes>::Type;
   Values sum{};
   Words top{};
+  Words predicted{};  // The first class of those that have the top, of each lane.
   Words confident{};
 
-  TIDEWHEEL_INLINE void Take(const Values& v, const B* cuts) {
+  /// `classes`: those of the values, one a lane.
+  TIDEWHEEL_INLINE void Take(const Values& v, const Words& classes, const B* cuts) {
     Words cut;
     std::memcpy(&cut, cuts, sizeof(cut));
     const auto bits = reinterpret_cast<Words>(v);
     sum += v;
+    predicted = bits > top ? classes : predicted;
     top = bits > top ? bits : top;
     const Words reached = bits >= cut ? bits : bits ^ bits;
     confident = reached > confident ? reached : confident;
   }
-  TIDEWHEEL_INLINE void Take(const T* values, const B* cuts) {
+  TIDEWHEEL_INLINE void Take(const T* values, const Words& classes, const B* cuts) {
     Values v;
     std::memcpy(&v, values, sizeof(v));
-    Take(v, cuts);
+    Take(v, classes, cuts);
   }
   TIDEWHEEL_INLINE void Join(const Lanes& other) {
     sum += other.sum;
+    const Words first = other.predicted < predicted ? other.predicted : predicted;
+    predicted = other.top == top ? first : predicted;
+    predicted = other.top > top ? other.predicted : predicted;
     top = other.top > top ? other.top : top;
     confident = other.confident > confident ? other.confident : confident;
   }
 };
 
+/// What a row comes to.
+template <typename T, typename B>
+struct RowTotals {
+  T sum;
+  B top;
+  B predicted;
+  B confident;
+};
+
 /// The lanes as one: half the width each time, then one by one.
 template <typename T, typename B, std::size_t kBytes>
-TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, T& sum, B& top, B& confident) {
+TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, RowTotals<T, B>& row) {
   if constexpr (kBytes > 16) {
     Lanes<T, B, kBytes / 2> low;
     Lanes<T, B, kBytes / 2> high;
@@ -64,17 +79,19 @@ TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, T& sum, B& top, B& 
     };
     split(lanes.sum, low.sum, high.sum);
     split(lanes.top, low.top, high.top);
+    split(lanes.predicted, low.predicted, high.predicted);
     split(lanes.confident, low.confident, high.confident);
     low.Join(high);
-    Fold(low, sum, top, confident);
+    Fold(low, row);
   } else {
-    sum = lanes.sum[0];
-    top = lanes.top[0];
-    confident = lanes.confident[0];
+    row = {lanes.sum[0], lanes.top[0], lanes.predicted[0], lanes.confident[0]};
     for (std::size_t i = 1; i < kBytes / sizeof(T); ++i) {
-      sum += lanes.sum[i];
-      top = lanes.top[i] > top ? lanes.top[i] : top;
-      confident = lanes.confident[i] > confident ? lanes.confident[i] : confident;
+      row.sum += lanes.sum[i];
+      const bool first =
+          lanes.top[i] > row.top || (lanes.top[i] == row.top && lanes.predicted[i] < row.predicted);
+      row.predicted = first ? lanes.predicted[i] : row.predicted;
+      row.top = lanes.top[i] > row.top ? lanes.top[i] : row.top;
+      row.confident = lanes.confident[i] > row.confident ? lanes.confident[i] : row.confident;
     }
   }
 }
@@ -89,27 +106,36 @@ TIDEWHEEL_INLINE void PrefetchAhead(const T* values, std::size_t line) {
 
 template <std::size_t kBytes, typename T, typename B>
 TIDEWHEEL_INLINE void ReduceLong(const T* values, std::size_t rows, std::size_t classes,
-                                 const T* end, const B* cuts, T* sum, B* top, B* confident) {
+                                 const T* end, const B* cuts, T* sum, B* top,
+                                 std::int32_t* predicted, B* confident) {
   using Values = typename Vector<T, kBytes>::Type;
   using Words = typename Vector<B, kBytes>::Type;
   constexpr std::size_t kLanes = kBytes / sizeof(T);
   const std::size_t rest = classes % kLanes;
   Words mask{};
-  for (std::size_t i = 0; i < kLanes; ++i) mask[i] = i < rest ? ~B{0} : B{0};
+  Words first{};
+  for (std::size_t i = 0; i < kLanes; ++i) {
+    mask[i] = i < rest ? ~B{0} : B{0};
+    first[i] = static_cast<B>(i);
+  }
 
   for (std::size_t r = 0; r < rows; ++r) {
     const T* row = values + r * classes;
     // Two at once: an addition takes longer than the loop's other steps.
     Lanes<T, B, kBytes> even;
     Lanes<T, B, kBytes> odd;
+    Words number = first;
     std::size_t k = 0;
     for (; k + 2 * kLanes <= classes; k += 2 * kLanes) {
       for (std::size_t line = 0; line < 2 * kBytes; line += 64) PrefetchAhead(row + k, line);
-      even.Take(row + k, cuts + k);
-      odd.Take(row + k + kLanes, cuts + k + kLanes);
+      even.Take(row + k, number, cuts + k);
+      number += kLanes;
+      odd.Take(row + k + kLanes, number, cuts + k + kLanes);
+      number += kLanes;
     }
     if (k + kLanes <= classes) {
-      even.Take(row + k, cuts + k);
+      even.Take(row + k, number, cuts + k);
+      number += kLanes;
       k += kLanes;
     }
     if (rest > 0) {
@@ -122,54 +148,24 @@ TIDEWHEEL_INLINE void ReduceLong(const T* values, std::size_t rows, std::size_t 
         v = Values{};
         for (std::size_t i = 0; i < rest; ++i) v[i] = row[k + i];
       }
-      odd.Take(v, cuts + k);
+      odd.Take(v, number, cuts + k);
     }
     even.Join(odd);
-    T row_sum;
-    B row_top, row_confident;
-    Fold(even, row_sum, row_top, row_confident);
-    sum[r] = row_sum;
-    top[r] = row_top;
-    confident[r] = row_confident;
+    RowTotals<T, B> totals;
+    Fold(even, totals);
+    sum[r] = totals.sum;
+    top[r] = totals.top;
+    predicted[r] = static_cast<std::int32_t>(totals.predicted);
+    confident[r] = totals.confident;
   }
-}
-
-template <std::size_t kBytes, typename T, typename B>
-TIDEWHEEL_INLINE std::size_t FindFirst(const T* row, std::size_t classes, B wanted) {
-  using Words = typename Vector<B, kBytes>::Type;
-  constexpr std::size_t kLanes = kBytes / sizeof(B);
-  std::size_t k = 0;
-  for (; k + 2 * kLanes <= classes; k += 2 * kLanes) {
-    Words first, second;
-    std::memcpy(&first, row + k, sizeof(first));
-    std::memcpy(&second, row + k + kLanes, sizeof(second));
-    const auto found = (first == wanted) | (second == wanted);
-    std::array<std::uint64_t, kBytes / 8> words;
-    std::memcpy(words.data(), &found, kBytes);
-    std::uint64_t any = 0;
-    for (const std::uint64_t word : words) any |= word;
-    if (any != 0) break;
-  }
-  for (; k < classes; ++k) {
-    B bits;
-    std::memcpy(&bits, row + k, sizeof(bits));
-    if (bits == wanted) return k;
-  }
-  return classes;
 }
 
 // The choice is made by hand, not by target_clones: the width is a parameter.
-// clang-format off
-#define TIDEWHEEL_WIDTH(name, attribute, bytes, T, B)                                            \
-  struct name {                                                                                  \
-    attribute static void Reduce(const T* values, std::size_t rows, std::size_t classes,         \
-                                 const T* end, const B* cuts, T* sum, B* top, B* confident) {    \
-      ReduceLong<bytes>(values, rows, classes, end, cuts, sum, top, confident);                  \
-    }                                                                                            \
-    attribute static std::size_t Find(const T* row, std::size_t classes, B wanted) {             \
-      return FindFirst<bytes>(row, classes, wanted);                                             \
-    }                                                                                            \
-  };
+#define TIDEWHEEL_WIDTH(name, attribute, bytes, T, B)                                         \
+  attribute void name(const T* values, std::size_t rows, std::size_t classes, const T* end,   \
+                      const B* cuts, T* sum, B* top, std::int32_t* predicted, B* confident) { \
+    ReduceLong<bytes>(values, rows, classes, end, cuts, sum, top, predicted, confident);      \
+  }
 #define TIDEWHEEL_AVX2 __attribute__((target("avx2")))
 #define TIDEWHEEL_AVX512 __attribute__((target("avx512f,avx512dq,avx512vl")))
 TIDEWHEEL_WIDTH(NarrowF32, , 16, float, std::uint32_t)
@@ -180,7 +176,6 @@ TIDEWHEEL_WIDTH(Avx2F64, TIDEWHEEL_AVX2, 32, double, std::uint64_t)
 TIDEWHEEL_WIDTH(Avx512F32, TIDEWHEEL_AVX512, 64, float, std::uint32_t)
 TIDEWHEEL_WIDTH(Avx512F64, TIDEWHEEL_AVX512, 64, double, std::uint64_t)
 #endif
-// clang-format on
 
 #if defined(__x86_64__)
 bool HasAvx2() { return __builtin_cpu_supports("avx2") != 0; }
@@ -322,11 +317,10 @@ std::span<const RowReducer<float, std::uint32_t>> RowReducers() {
   static const std::vector<RowReducer<float, std::uint32_t>> reducers = [] {
     std::vector<RowReducer<float, std::uint32_t>> found;
 #if defined(__x86_64__)
-    // GCC compares 512-bit vectors for equality one lane at a time.
-    if (HasAvx512()) found.push_back({Avx512F32::Reduce, ShortAvx512, Avx2F32::Find});
-    if (HasAvx2()) found.push_back({Avx2F32::Reduce, nullptr, Avx2F32::Find});
+    if (HasAvx512()) found.push_back({Avx512F32, ShortAvx512});
+    if (HasAvx2()) found.push_back({Avx2F32, nullptr});
 #endif
-    found.push_back({NarrowF32::Reduce, nullptr, NarrowF32::Find});
+    found.push_back({NarrowF32, nullptr});
     return found;
   }();
   return reducers;
@@ -336,10 +330,10 @@ std::span<const RowReducer<double, std::uint64_t>> RowReducers() {
   static const std::vector<RowReducer<double, std::uint64_t>> reducers = [] {
     std::vector<RowReducer<double, std::uint64_t>> found;
 #if defined(__x86_64__)
-    if (HasAvx512()) found.push_back({Avx512F64::Reduce, ShortAvx512, Avx2F64::Find});
-    if (HasAvx2()) found.push_back({Avx2F64::Reduce, nullptr, Avx2F64::Find});
+    if (HasAvx512()) found.push_back({Avx512F64, ShortAvx512});
+    if (HasAvx2()) found.push_back({Avx2F64, nullptr});
 #endif
-    found.push_back({NarrowF64::Reduce, nullptr, NarrowF64::Find});
+    found.push_back({NarrowF64, nullptr});
     return found;
   }();
   return reducers;

@@ -18,17 +18,15 @@ inline constexpr std::size_t kShortBytes = 128;
 /// rounding.
 template <typename T, typename B>
 struct RowReducer {
-  /// For each of `rows` rows of `classes` values: the sum, the largest bits, and the largest bits
-  /// among those that reach their cut (0: none). Reads nothing at or past `end`, which is at least
-  /// the rows' own end.
+  /// For each of `rows` rows of `classes` values: the sum, the largest bits, the first class that
+  /// has them, and the largest bits among those that reach their cut (0: none). Reads nothing at or
+  /// past `end`, which is at least the rows' own end.
   void (*reduce)(const T* values, std::size_t rows, std::size_t classes, const T* end,
-                 const B* cuts, T* sum, B* top, B* confident);
+                 const B* cuts, T* sum, B* top, std::int32_t* predicted, B* confident);
   /// The same for short rows, with the first class that has the largest bits, and the first that
   /// has the largest of those that reach their cut (-1: none), in place of these bits.
   void (*reduce_short)(const T* values, std::size_t rows, std::size_t classes, const T* end,
                        const B* cuts, T* sum, B* top, std::int32_t* predicted, std::int32_t* voted);
-  /// The first of `classes` values that has these bits; `classes` if none. Reads nothing past them.
-  std::size_t (*find)(const T* row, std::size_t classes, B bits);
 };
 
 /// Those that this processor has, the widest first.

@@ -8,9 +8,6 @@
 namespace tidewheel::labels::internal {
 namespace {
 
-/// With one probability above this, no other of a good row reaches it.
-constexpr double kMajority = 0.5 + kTolerance;
-
 std::string Number(double value) {
   char text[32];
   std::snprintf(text, sizeof(text), "%.9g", value);
@@ -92,33 +89,20 @@ std::int32_t UncertainVote(const T* row, std::size_t classes, const Cuts<T>& cut
 }
 
 template <typename T>
-RowVote<T> VoteOf(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t label,
-                  Bits<T> top, Bits<T> confident) {
-  RowVote<T> vote;
-  vote.given = row[label];
-  vote.top = std::bit_cast<T>(top);
-  vote.predicted = vote.given > static_cast<T>(kMajority)
-                       ? label
-                       : static_cast<std::int32_t>(WidestReducer<T>().find(row, classes, top));
-  if (cuts.bits[static_cast<std::size_t>(vote.predicted)] <= top) {
-    vote.voted = vote.predicted;
-  } else if (confident != 0) {
-    vote.voted = UncertainVote(row, classes, cuts, confident, vote.predicted);
-  }
-  return vote;
-}
-
-template <typename T>
 Result<RowVote<T>> ClippedVote(std::span<const T> values, const Cuts<T>& cuts, std::int32_t label,
                                std::size_t number, RowScratch<T>& scratch) {
   const auto clipped = ClipRow(values, number, scratch.row, scratch.outside);
   if (!clipped) return clipped.error();
   T sum;
   Bits<T> top, confident;
+  RowVote<T> vote;
   const T* row = scratch.row.data();
   WidestReducer<T>().reduce(row, 1, values.size(), row + values.size(), cuts.bits.data(), &sum,
-                            &top, &confident);
-  return VoteOf(row, values.size(), cuts, label, top, confident);
+                            &top, &vote.predicted, &confident);
+  vote.given = row[label];
+  vote.top = std::bit_cast<T>(top);
+  vote.voted = VoteOf(row, values.size(), cuts, vote.predicted, top, confident);
+  return vote;
 }
 
 template <typename T>
@@ -156,10 +140,6 @@ template std::int32_t UncertainVote(const float*, std::size_t, const Cuts<float>
                                     std::int32_t);
 template std::int32_t UncertainVote(const double*, std::size_t, const Cuts<double>&, std::uint64_t,
                                     std::int32_t);
-template RowVote<float> VoteOf(const float*, std::size_t, const Cuts<float>&, std::int32_t,
-                               std::uint32_t, std::uint32_t);
-template RowVote<double> VoteOf(const double*, std::size_t, const Cuts<double>&, std::int32_t,
-                                std::uint64_t, std::uint64_t);
 template Result<RowVote<float>> ClippedVote(std::span<const float>, const Cuts<float>&,
                                             std::int32_t, std::size_t, RowScratch<float>&);
 template Result<RowVote<double>> ClippedVote(std::span<const double>, const Cuts<double>&,

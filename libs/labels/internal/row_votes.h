@@ -80,16 +80,18 @@ struct RowScratch {
   Outside outside;
 };
 
-/// The vote of a row that is not short: of values in [0, 1] with these largest bits.
-template <typename T>
-RowVote<T> VoteOf(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t label,
-                  Bits<T> top, Bits<T> confident);
-
 /// The vote of a row whose largest class is below its threshold while another reaches its own;
 /// `confident` are the bits of the largest that does.
 template <typename T>
 std::int32_t UncertainVote(const T* row, std::size_t classes, const Cuts<T>& cuts,
                            Bits<T> confident, std::int32_t predicted);
+
+template <typename T>
+std::int32_t VoteOf(const T* row, std::size_t classes, const Cuts<T>& cuts, std::int32_t predicted,
+                    Bits<T> top, Bits<T> confident) {
+  if (cuts.bits[static_cast<std::size_t>(predicted)] <= top) return predicted;
+  return confident == 0 ? -1 : UncertainVote(row, classes, cuts, confident, predicted);
+}
 
 /// The vote of a row that has to be clipped first, or why it cannot be.
 template <typename T>
@@ -124,7 +126,7 @@ Result<void> ReadRows(std::span<const T> values, std::size_t classes,
                            scratch.top.data(), scratch.predicted.data(), scratch.voted.data());
     } else {
       reducer.reduce(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(),
-                     scratch.top.data(), scratch.confident.data());
+                     scratch.top.data(), scratch.predicted.data(), scratch.confident.data());
     }
     for (std::size_t r = 0; r < rows; ++r, row += classes) {
       const std::size_t i = begin + r;
@@ -135,18 +137,20 @@ Result<void> ReadRows(std::span<const T> values, std::size_t classes,
         const auto vote = ClippedVote<T>({row, classes}, cuts, labels[i], first_row + i, scratch);
         if (!vote) return vote.error();
         take(i, *vote);
-      } else if (!is_short) {
-        take(i, VoteOf(row, classes, cuts, labels[i], top, scratch.confident[r]));
+        continue;
+      }
+      RowVote<T> vote{row[labels[i]], std::bit_cast<T>(top), scratch.predicted[r], -1};
+      if (!is_short) {
+        vote.voted = VoteOf(row, classes, cuts, vote.predicted, top, scratch.confident[r]);
       } else {
-        RowVote<T> vote{row[labels[i]], std::bit_cast<T>(top), scratch.predicted[r],
-                        scratch.voted[r]};
+        vote.voted = scratch.voted[r];
         if (cuts.rule == VoteRule::kLargestOfAll && vote.voted >= 0 &&
             vote.voted != vote.predicted) {
           vote.voted = UncertainVote(row, classes, cuts, std::bit_cast<Bits<T>>(row[vote.voted]),
                                      vote.predicted);
         }
-        take(i, vote);
       }
+      take(i, vote);
     }
   }
   return {};
