@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 namespace tidewheel::labels {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <numeric>
 
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 #include "tidewheel/stats/mcnemar.h"
 
 namespace tidewheel::labels {

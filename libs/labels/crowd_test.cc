@@ -12,10 +12,10 @@
 #include "tidewheel/labels/agreement.h"
 #include "tidewheel/labels/choice.h"
 #include "tidewheel/labels/glad.h"
-#include "tidewheel/labels/internal/simulated_crowd.h"
 #include "tidewheel/labels/mace.h"
 #include "tidewheel/labels/majority.h"
 #include "tidewheel/labels/one_coin.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 namespace tidewheel::labels {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "tidewheel/base/random.h"
 #include "tidewheel/labels/testing/consensus_properties.h"
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 namespace tidewheel::labels {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "tidewheel/labels/dawid_skene.h"
 #include "tidewheel/labels/testing/consensus_properties.h"
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 namespace tidewheel::labels {
 namespace {

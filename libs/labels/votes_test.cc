@@ -8,7 +8,7 @@
 #include "tidewheel/labels/choice.h"
 #include "tidewheel/labels/crowdlab.h"
 #include "tidewheel/labels/internal/packed_votes.h"
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 namespace tidewheel::labels {
 namespace {

@@ -7,7 +7,7 @@
 #include <span>
 
 #include "tidewheel/labels/consensus.h"
-#include "tidewheel/labels/internal/simulated_crowd.h"
+#include "tidewheel/labels/testing/simulated_crowd.h"
 
 /// What every method owes, for the tests.
 namespace tidewheel::labels::internal {
