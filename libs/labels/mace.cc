@@ -15,17 +15,22 @@ namespace {
 
 using internal::PackedVotes;
 
-/// The logarithmic derivative of the gamma function, x > 0: recurrence up to 10, then Stirling's
-/// series (Abramowitz, Stegun 6.3.5, 6.3.18), to 1e-14.
-double Digamma(double x) {
-  double sum = 0;
-  for (; x < 10; x += 1) sum -= 1 / x;
+/// e to the logarithmic derivative of the gamma function, x > 0: recurrence up to 10, as one
+/// fraction, then Stirling's series (Abramowitz, Stegun 6.3.5, 6.3.18), whose logarithm needs none.
+/// To 1e-14.
+double ExpDigamma(double x) {
+  double over = 0;
+  double under = 1;
+  for (; x < 10; x += 1) {
+    over = over * x + under;
+    under *= x;
+  }
   const double z = 1 / (x * x);
   const double series =
       z * (1.0 / 12 - z * (1.0 / 120 -
                            z * (1.0 / 252 -
                                 z * (1.0 / 240 - z * (1.0 / 132 - z * (691.0 / 32760 - z / 12))))));
-  return sum + std::log(x) - 0.5 / x - series;
+  return x * std::exp(-0.5 / x - series - over / under);
 }
 
 /// What a worker's votes for one label are like.
@@ -120,11 +125,10 @@ class Model {
     const std::size_t classes = ballot_->votes.classes();
     const double smoothing = 0.01 / static_cast<double>(classes);
     const auto share = [&](double count, double prior) {
-      return options.variational ? std::exp(Digamma(count + prior)) : count + smoothing;
+      return options.variational ? ExpDigamma(count + prior) : count + smoothing;
     };
     const auto whole = [&](double count, double prior, double parts) {
-      return options.variational ? std::exp(Digamma(count + prior * parts))
-                                 : count + smoothing * parts;
+      return options.variational ? ExpDigamma(count + prior * parts) : count + smoothing * parts;
     };
     for (std::size_t w = 0; w < knows_.size(); ++w) {
       double cast = 0;
@@ -181,10 +185,11 @@ class Model {
 };
 
 bool InRange(const MaceOptions& options) {
-  const auto above_0 = [](double value) { return value > 0 && std::isfinite(value); };
+  // Below, a count of 0 would be a probability of 0.
+  const auto is_prior = [](double value) { return value >= 0.01 && std::isfinite(value); };
   return options.restarts > 0 && options.rounds > 0 && options.tolerance >= 0 &&
-         options.noise >= 0 && std::isfinite(options.noise) && above_0(options.beta_prior) &&
-         above_0(options.dirichlet_prior);
+         options.noise >= 0 && std::isfinite(options.noise) && is_prior(options.beta_prior) &&
+         is_prior(options.dirichlet_prior);
 }
 
 }  // namespace
@@ -193,7 +198,7 @@ Result<MaceConsensus> Mace(const Votes& in, const MaceOptions& options) {
   if (!InRange(options)) {
     return Error{ErrorCode::kInvalidArgument,
                  "MACE needs a restart, a round, a tolerance and a noise of 0 or more, and priors "
-                 "above 0"};
+                 "of 0.01 or more"};
   }
   const auto votes = PackedVotes::Of(in);
   if (!votes) return votes.error();

@@ -19,8 +19,8 @@ struct MaceOptions {
   /// Variational Bayes with the paper's priors, Beta(0.5, 0.5) on knowing and Dirichlet(10) on how
   /// a worker guesses; else counts smoothed by 0.01 / classes.
   bool variational = false;
-  double beta_prior = 0.5;
-  double dirichlet_prior = 10;
+  double beta_prior = 0.5;      // At least 0.01.
+  double dirichlet_prior = 10;  // At least 0.01.
 };
 
 struct MaceConsensus {
