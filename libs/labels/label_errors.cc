@@ -48,7 +48,7 @@ bool AddGiven(const ScannedLabels<T>& scanned, std::size_t begin, std::size_t en
   // In long rows each number lies in another page of memory.
   const T* values = scanned.probabilities.values.data();
   const std::size_t classes = scanned.probabilities.columns;
-  const std::size_t ahead_rows = classes * sizeof(T) > internal::kShortBytes ? 24 : end;
+  const std::size_t ahead_rows = classes * sizeof(T) > internal::kShortBytes ? 64 : end;
   for (std::size_t i = begin; i < end; ++i) {
     if (i + ahead_rows < end) {
       const auto ahead = static_cast<std::uint32_t>(scanned.labels[i + ahead_rows]);

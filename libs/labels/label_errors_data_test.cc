@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "tidewheel/labels/label_error_choice.h"
 #include "tidewheel/labels/label_errors.h"
 
 namespace tidewheel::labels {
@@ -114,6 +115,34 @@ TEST_P(LabelErrorsDataTest, ReproducesTheTableOfIssues) {
       EXPECT_EQ(issues.spared, 0U);
     }
   }
+}
+
+TEST_P(LabelErrorsDataTest, AValidatedSampleChoosesACutThatFindsNearlyAllErrors) {
+  const CheckedLabels set = Load(GetParam().name);
+  if (set.labels.empty()) GTEST_SKIP() << "no data at TIDEWHEEL_DATA";
+  const auto scan = LabelErrorScan<double>::Read(set.View(), set.labels);
+  ASSERT_TRUE(scan);
+  const auto disagreeing = scan->Find(LabelErrorMethod::kPredictedNotGiven).rows;
+
+  // Every third of the examples that any of the six methods can take; all of mnist's few.
+  std::vector<std::uint32_t> rows;
+  std::vector<std::uint8_t> wrong;
+  for (std::size_t i = 0; i<disagreeing.size(); i += disagreeing.size()> 200 ? 3 : 1) {
+    rows.push_back(disagreeing[i]);
+    wrong.push_back(set.wrong.contains(disagreeing[i]) ? 1 : 0);
+  }
+  const auto choice =
+      ChooseLabelErrors(*scan, {rows, wrong, {}}, {.budget = disagreeing.size(), .seed = 3});
+
+  ASSERT_TRUE(choice) << choice.error().message;
+  // Nearly all errors, which the default method would find half of.
+  EXPECT_GE(static_cast<double>(CountWrong(set, choice->rows)),
+            0.9 * static_cast<double>(GetParam().wrong));
+  EXPECT_LE(choice->cut.take, disagreeing.size());
+  const double truth =
+      static_cast<double>(CountWrong(set, choice->rows)) / static_cast<double>(choice->rows.size());
+  EXPECT_LE(choice->low, truth);
+  EXPECT_GE(choice->high, truth);
 }
 
 using enum LabelErrorMethod;
