@@ -267,8 +267,11 @@ TEST_F(KillTest, TrainingAndServingGoOnWhateverIsKilled) {
       EXPECT_GE(run->attempt(), 2U);
     }
   }
-  EXPECT_EQ(Count("SELECT count(DISTINCT key) FROM bus.events WHERE type = 'run.succeeded'"),
-            succeeded);
+  // The relay follows the run's own transaction.
+  EXPECT_TRUE(testing::Eventually(seconds(30), [&] {
+    return Count("SELECT count(DISTINCT key) FROM bus.events WHERE type = 'run.succeeded'") ==
+           succeeded;
+  }));
   EXPECT_EQ(Count("SELECT count(DISTINCT event_id) FROM bus.events WHERE type = 'run.succeeded'"),
             succeeded);
 
