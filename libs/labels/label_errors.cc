@@ -111,6 +111,34 @@ struct ThreadVotes {
   internal::RowScratch<T> scratch;
 };
 
+/// Counts the votes of a chunk's rows, which begin at `first_row`.
+template <typename T>
+struct VoteTaker {
+  void operator()(std::size_t i, const internal::RowVote<T>& vote) const {
+    const std::int32_t label = labels[i];
+    // No branch where a guess would often be wrong: hence | and & between conditions.
+    thread.diagonal[static_cast<std::size_t>(label)] += vote.voted == label ? 1 : 0;
+    if ((vote.predicted == label) & ((vote.voted == label) | (vote.voted < 0))) return;
+    if (internal::Disagrees(vote, label)) {
+      chunk.suspects.push_back(
+          {static_cast<std::uint32_t>(first_row + i), vote.voted, vote.given, vote.top});
+    } else if (vote.voted >= 0 && vote.voted != label) {
+      chunk.others.push_back({label, vote.voted});
+    }
+  }
+  void Plain(std::size_t first, std::uint8_t votes) const {
+    const std::size_t rows = std::min<std::size_t>(8, labels.size() - first);
+    for (std::size_t j = 0; j < rows; ++j) {
+      thread.diagonal[static_cast<std::size_t>(labels[first + j])] += (votes >> j) & 1U;
+    }
+  }
+
+  std::span<const std::int32_t> labels;
+  std::size_t first_row;
+  ThreadVotes<T>& thread;
+  ChunkVotes<T>& chunk;
+};
+
 template <typename T>
 Result<void> CountVotes(const ScannedLabels<T>& scanned, const internal::Cuts<T>& cuts,
                         std::size_t begin, std::size_t end, ThreadVotes<T>& thread,
@@ -119,18 +147,7 @@ Result<void> CountVotes(const ScannedLabels<T>& scanned, const internal::Cuts<T>
   const auto labels = scanned.labels.subspan(begin, end - begin);
   return internal::ReadRows<T>(
       scanned.probabilities.values.subspan(begin * classes, (end - begin) * classes), classes,
-      labels, cuts, begin, thread.scratch, [&](std::size_t i, const internal::RowVote<T>& vote) {
-        const std::int32_t label = labels[i];
-        // No branch where a guess would often be wrong.
-        thread.diagonal[static_cast<std::size_t>(label)] += vote.voted == label ? 1 : 0;
-        if ((vote.predicted == label) & ((vote.voted == label) | (vote.voted < 0))) return;
-        if (internal::Disagrees(vote, label)) {
-          chunk.suspects.push_back(
-              {static_cast<std::uint32_t>(begin + i), vote.voted, vote.given, vote.top});
-        } else if (vote.voted >= 0 && vote.voted != label) {
-          chunk.others.push_back({label, vote.voted});
-        }
-      });
+      labels, cuts, begin, thread.scratch, VoteTaker<T>{labels, begin, thread, chunk});
 }
 
 /// Cells with their number of examples, by given and then by voted class. Where votes are many they
@@ -196,6 +213,7 @@ Result<void> ReadVotes(ScannedLabels<T>& scanned, const Chunks& chunks, const Sc
     votes.insert(votes.end(), chunk->others.begin(), chunk->others.end());
     *chunk = {};
   }
+  votes.reserve(votes.size() + scanned.suspects.size());
   for (const Suspect<T>& suspect : scanned.suspects) {
     if (!scanned.IsOffDiagonal(suspect)) continue;
     votes.push_back({scanned.labels[suspect.row], suspect.voted});

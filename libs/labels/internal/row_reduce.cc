@@ -2,6 +2,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -203,6 +204,21 @@ TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void Transpose(__m512d (&block)[8]) {
   }
 }
 
+/// Columns of eight rows of two doubles each.
+TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void TransposePair(const double* values, std::size_t stride,
+                                                     __m512d& left, __m512d& right) {
+  __m512d even = _mm512_setzero_pd();  // Rows 0, 2, 4, 6.
+  __m512d odd = _mm512_setzero_pd();
+  for (std::size_t i = 0; i < 4; ++i) {
+    const auto lane = static_cast<__mmask8>(3U << (2 * i));
+    const double* row = values + 2 * i * stride;
+    even = _mm512_mask_broadcast_f64x2(even, lane, _mm_loadu_pd(row));
+    odd = _mm512_mask_broadcast_f64x2(odd, lane, _mm_loadu_pd(row + stride));
+  }
+  left = _mm512_unpacklo_pd(even, odd);
+  right = _mm512_unpackhi_pd(even, odd);
+}
+
 /// Eight short rows, one in each lane.
 struct EightRows {
   __m512d sum;
@@ -212,12 +228,33 @@ struct EightRows {
   __m512i voted;
 };
 
+TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void TakeColumn(const __m512d& column, std::size_t number,
+                                                  const std::uint64_t* cuts, EightRows& rows) {
+  const __m512i bits = _mm512_castpd_si512(column);
+  const __m512i numbers = _mm512_set1_epi64(static_cast<long long>(number));
+  rows.sum = _mm512_add_pd(rows.sum, column);
+  const __mmask8 larger = _mm512_cmpgt_epu64_mask(bits, rows.top);
+  rows.top = _mm512_max_epu64(rows.top, bits);
+  rows.predicted = _mm512_mask_mov_epi64(rows.predicted, larger, numbers);
+  const __mmask8 reached =
+      _mm512_cmpge_epu64_mask(bits, _mm512_set1_epi64(static_cast<long long>(cuts[number])));
+  const __mmask8 surer = _mm512_mask_cmpgt_epu64_mask(reached, bits, rows.confident);
+  rows.confident = _mm512_mask_mov_epi64(rows.confident, surer, bits);
+  rows.voted = _mm512_mask_mov_epi64(rows.voted, surer, numbers);
+}
+
 TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void TakeColumns(const double* values, std::size_t present,
                                                    std::size_t classes, std::size_t first,
                                                    const std::uint64_t* cuts, EightRows& rows) {
   const std::size_t columns = classes - first < 8 ? classes - first : 8;
-  const auto own = static_cast<__mmask8>((1U << columns) - 1);
   __m512d block[8];
+  if (columns == 2 && present == 8) {
+    TransposePair(values + first, classes, block[0], block[1]);
+    TakeColumn(block[0], first, cuts, rows);
+    TakeColumn(block[1], first + 1, cuts, rows);
+    return;
+  }
+  const auto own = static_cast<__mmask8>((1U << columns) - 1);
   for (std::size_t i = 0; i < 8; ++i) {
     const std::size_t row = i < present ? i : 0;
     block[i] = _mm512_maskz_loadu_pd(own, values + row * classes + first);
@@ -226,26 +263,31 @@ TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void TakeColumns(const double* values, std::si
 #pragma GCC unroll 8
   for (std::size_t k = 0; k < 8; ++k) {
     if (k >= columns) break;
-    const __m512i bits = _mm512_castpd_si512(block[k]);
-    const __m512i number = _mm512_set1_epi64(static_cast<long long>(first + k));
-    rows.sum = _mm512_add_pd(rows.sum, block[k]);
-    const __mmask8 larger = _mm512_cmpgt_epu64_mask(bits, rows.top);
-    rows.top = _mm512_mask_mov_epi64(rows.top, larger, bits);
-    rows.predicted = _mm512_mask_mov_epi64(rows.predicted, larger, number);
-    const __mmask8 reached =
-        _mm512_cmpge_epu64_mask(bits, _mm512_set1_epi64(static_cast<long long>(cuts[first + k])));
-    const __mmask8 surer = _mm512_mask_cmpgt_epu64_mask(reached, bits, rows.confident);
-    rows.confident = _mm512_mask_mov_epi64(rows.confident, surer, bits);
-    rows.voted = _mm512_mask_mov_epi64(rows.voted, surer, number);
+    TakeColumn(block[k], first + k, cuts, rows);
   }
+}
+
+/// Which of eight rows are plain, and which of these vote.
+TIDEWHEEL_AVX512 TIDEWHEEL_INLINE void PlainRows(const EightRows& rows, const __m512i& labels,
+                                                 __mmask8 kept, std::uint8_t& plain,
+                                                 std::uint8_t& voting) {
+  const __m512d apart = _mm512_abs_pd(_mm512_sub_pd(rows.sum, _mm512_set1_pd(1)));
+  const __mmask8 near = _mm512_cmp_pd_mask(apart, _mm512_set1_pd(kSureSum), _CMP_LE_OQ);
+  const __mmask8 inside =
+      _mm512_mask_cmple_epu64_mask(near, rows.top, _mm512_castpd_si512(_mm512_set1_pd(1)));
+  const __mmask8 agrees = _mm512_mask_cmpeq_epi64_mask(inside, rows.predicted, labels);
+  const __mmask8 votes = _mm512_mask_cmpeq_epi64_mask(agrees, rows.voted, labels);
+  const __mmask8 none = _mm512_mask_cmpeq_epi64_mask(agrees, rows.voted, _mm512_set1_epi64(-1));
+  plain = static_cast<std::uint8_t>((votes | none) & kept);
+  voting = static_cast<std::uint8_t>(votes & kept);
 }
 
 /// Doubles eight rows at a time, each class in a vector of its own: nothing has to be found across
 /// lanes. Reads only the rows.
 TIDEWHEEL_AVX512 void ShortAvx512(const double* values, std::size_t rows, std::size_t classes,
-                                  const double* /*end*/, const std::uint64_t* cuts, double* sum,
-                                  std::uint64_t* top, std::int32_t* predicted,
-                                  std::int32_t* voted) {
+                                  const std::uint64_t* cuts, const std::int32_t* labels,
+                                  double* sum, std::uint64_t* top, std::int32_t* predicted,
+                                  std::int32_t* voted, std::uint8_t* plain, std::uint8_t* votes) {
   for (std::size_t r = 0; r < rows; r += 8) {
     const std::size_t present = rows - r < 8 ? rows - r : 8;
     const auto kept = static_cast<__mmask8>((1U << present) - 1);
@@ -258,15 +300,17 @@ TIDEWHEEL_AVX512 void ShortAvx512(const double* values, std::size_t rows, std::s
     _mm512_mask_storeu_epi64(top + r, kept, eight.top);
     _mm512_mask_cvtepi64_storeu_epi32(predicted + r, kept, eight.predicted);
     _mm512_mask_cvtepi64_storeu_epi32(voted + r, kept, eight.voted);
+    const __m512i given = _mm512_cvtepi32_epi64(_mm256_maskz_loadu_epi32(kept, labels + r));
+    PlainRows(eight, given, kept, plain[r / 8], votes[r / 8]);
   }
 }
 
 /// Floats row by row, with masks instead of lanes of zeros and ones, which the compiler does not
 /// find by itself. Reads only the rows.
 TIDEWHEEL_AVX512 void ShortAvx512(const float* values, std::size_t rows, std::size_t classes,
-                                  const float* /*end*/, const std::uint32_t* cuts, float* sum,
-                                  std::uint32_t* top, std::int32_t* predicted,
-                                  std::int32_t* voted) {
+                                  const std::uint32_t* cuts, const std::int32_t* labels, float* sum,
+                                  std::uint32_t* top, std::int32_t* predicted, std::int32_t* voted,
+                                  std::uint8_t* plain, std::uint8_t* votes) {
   const std::uint64_t own = (std::uint64_t{1} << classes) - 1;
   const auto low = static_cast<__mmask16>(own & 0xFFFF);
   const auto high = static_cast<__mmask16>(own >> 16);
@@ -306,6 +350,13 @@ TIDEWHEEL_AVX512 void ShortAvx512(const float* values, std::size_t rows, std::si
     top[r] = static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(most)));
     predicted[r] = std::countr_zero(has_most);
     voted[r] = is_sure == 0 ? -1 : std::countr_zero(is_sure);
+    const bool is_plain = std::abs(static_cast<double>(sum[r]) - 1) <= kSureSum &&
+                          top[r] <= std::bit_cast<std::uint32_t>(1.0F) &&
+                          predicted[r] == labels[r] && (voted[r] == labels[r] || voted[r] < 0);
+    if (r % 8 == 0) plain[r / 8] = votes[r / 8] = 0;
+    const auto bit = static_cast<std::uint8_t>(is_plain ? 1U << (r % 8) : 0U);
+    plain[r / 8] |= bit;
+    if (voted[r] >= 0) votes[r / 8] |= bit;
   }
 }
 #endif

@@ -120,7 +120,7 @@ T RunnerUp(std::span<const T> row) {
 double ProbabilitySum::Mean(std::uint64_t count) const {
   __extension__ using Wide = unsigned __int128;
   const Wide sum = (static_cast<Wide>(high_) << 64) | low_;
-  return static_cast<double>(sum) * 0x1p-62 / static_cast<double>(count);
+  return static_cast<double>(sum) / kUnits / static_cast<double>(count);
 }
 
 std::vector<double> Thresholds(std::span<const ProbabilitySum> sums,

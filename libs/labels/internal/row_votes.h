@@ -28,9 +28,9 @@ inline constexpr double kTolerance = 1e-3;
 
 template <typename T>
 T Clipped(T p) {
-  // Also true for NaN, which is refused elsewhere.
-  if (!(p > 0)) return 0;
-  return p < 1 ? p : T{1};
+  // NaN, which is refused elsewhere, becomes 0.
+  const T low = p > 0 ? p : T{0};
+  return low < 1 ? low : T{1};
 }
 
 /// What the values of a matrix that lay outside [0, 1] amounted to.
@@ -76,6 +76,8 @@ struct RowScratch {
   std::array<Bits<T>, kRows> confident{};
   std::array<std::int32_t, kRows> predicted{};
   std::array<std::int32_t, kRows> voted{};
+  std::array<std::uint8_t, kRows / 8> plain{};
+  std::array<std::uint8_t, kRows / 8> votes{};
   std::vector<T> row;
   Outside outside;
 };
@@ -98,9 +100,13 @@ template <typename T>
 Result<RowVote<T>> ClippedVote(std::span<const T> values, const Cuts<T>& cuts, std::int32_t label,
                                std::size_t number, RowScratch<T>& scratch);
 
-/// Rows whose fast sum is this much nearer to 1 than allowed need no second look: the lanes' order
-/// of adding depends on the machine, what is refused does not.
-inline constexpr double kSumSlack = 1e-4;
+/// A consumer of votes that need not look at each row whose answer and vote (if any) are its label:
+/// it has Plain(first, rows, votes) for some of up to eight rows from `first` on; the bits of
+/// `rows` tell which, those of `votes` which of these vote.
+template <typename Take>
+concept TakesPlainRows = requires(const Take& take) {
+  take.Plain(std::size_t{0}, std::uint8_t{0});
+};
 
 /// Calls `take(i, vote)` for each of some rows of `classes` values, in order; labels are in range.
 /// Values up to 1e-3 outside [0, 1] are clipped and added to scratch.outside.
@@ -118,39 +124,56 @@ Result<void> ReadRows(std::span<const T> values, std::size_t classes,
   const RowReducer<T, Bits<T>>& reducer = WidestReducer<T>();
   const bool is_short = reducer.reduce_short != nullptr && classes * sizeof(T) <= kShortBytes;
 
+  const auto read_one = [&](std::size_t i, std::size_t r) __attribute__((always_inline))
+                            ->Result<void> {
+    const T* row = values.data() + i * classes;
+    const Bits<T> top = scratch.top[r];
+    // NaN fails the first comparison, whatever lies outside [0, 1] the second.
+    if (!(std::abs(static_cast<double>(scratch.sum[r]) - 1) <= kSureSum) ||
+        top > std::bit_cast<Bits<T>>(T{1})) {
+      const auto vote = ClippedVote<T>({row, classes}, cuts, labels[i], first_row + i, scratch);
+      if (!vote) return vote.error();
+      take(i, *vote);
+      return {};
+    }
+    RowVote<T> vote{row[labels[i]], std::bit_cast<T>(top), scratch.predicted[r], -1};
+    if (!is_short) {
+      vote.voted = VoteOf(row, classes, cuts, vote.predicted, top, scratch.confident[r]);
+    } else {
+      vote.voted = scratch.voted[r];
+      if (cuts.rule == VoteRule::kLargestOfAll && vote.voted >= 0 && vote.voted != vote.predicted) {
+        vote.voted = UncertainVote(row, classes, cuts, std::bit_cast<Bits<T>>(row[vote.voted]),
+                                   vote.predicted);
+      }
+    }
+    take(i, vote);
+    return {};
+  };
+
   for (std::size_t begin = 0; begin < labels.size(); begin += block) {
     const std::size_t rows = std::min(block, labels.size() - begin);
     const T* row = values.data() + begin * classes;
-    if (is_short) {
-      reducer.reduce_short(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(),
-                           scratch.top.data(), scratch.predicted.data(), scratch.voted.data());
-    } else {
+    if (!is_short) {
       reducer.reduce(row, rows, classes, end, cuts.bits.data(), scratch.sum.data(),
                      scratch.top.data(), scratch.predicted.data(), scratch.confident.data());
+      for (std::size_t r = 0; r < rows; ++r) {
+        if (const auto read = read_one(begin + r, r); !read) return read.error();
+      }
+      continue;
     }
-    for (std::size_t r = 0; r < rows; ++r, row += classes) {
-      const std::size_t i = begin + r;
-      const Bits<T> top = scratch.top[r];
-      // NaN fails the first comparison, whatever lies outside [0, 1] the second.
-      if (!(std::abs(static_cast<double>(scratch.sum[r]) - 1) <= kTolerance - kSumSlack) ||
-          top > std::bit_cast<Bits<T>>(T{1})) {
-        const auto vote = ClippedVote<T>({row, classes}, cuts, labels[i], first_row + i, scratch);
-        if (!vote) return vote.error();
-        take(i, *vote);
-        continue;
+    reducer.reduce_short(row, rows, classes, cuts.bits.data(), labels.data() + begin,
+                         scratch.sum.data(), scratch.top.data(), scratch.predicted.data(),
+                         scratch.voted.data(), scratch.plain.data(), scratch.votes.data());
+    for (std::size_t r = 0; r < rows; r += 8) {
+      std::uint32_t others = rows - r < 8 ? (1U << (rows - r)) - 1 : 0xFF;
+      if constexpr (TakesPlainRows<Take>) {
+        take.Plain(begin + r, scratch.votes[r / 8]);
+        others &= ~std::uint32_t{scratch.plain[r / 8]};
       }
-      RowVote<T> vote{row[labels[i]], std::bit_cast<T>(top), scratch.predicted[r], -1};
-      if (!is_short) {
-        vote.voted = VoteOf(row, classes, cuts, vote.predicted, top, scratch.confident[r]);
-      } else {
-        vote.voted = scratch.voted[r];
-        if (cuts.rule == VoteRule::kLargestOfAll && vote.voted >= 0 &&
-            vote.voted != vote.predicted) {
-          vote.voted = UncertainVote(row, classes, cuts, std::bit_cast<Bits<T>>(row[vote.voted]),
-                                     vote.predicted);
-        }
+      for (; others != 0; others &= others - 1) {
+        const auto j = static_cast<std::size_t>(std::countr_zero(others));
+        if (const auto read = read_one(begin + r + j, r + j); !read) return read.error();
       }
-      take(i, vote);
     }
   }
   return {};
@@ -170,15 +193,15 @@ bool Disagrees(const RowVote<T>& vote, std::int32_t label) {
 template <typename T>
 T RunnerUp(std::span<const T> row);
 
-/// A sum of probabilities that is the same in every order: whole numbers of 2^-62, which is exact
-/// for all above 2^-10 in double precision.
+/// A sum of probabilities that is the same in every order: whole numbers of 2^-54, which is exact
+/// for doubles from 1/4 on and for floats from 2^-30 on; below, each is short by less than 2^-54.
 class ProbabilitySum {
  public:
   /// p in [0, 1]. Up to 2^64 of them.
   void Add(double p) {
-    const auto units = static_cast<std::uint64_t>(static_cast<std::int64_t>(p * 0x1p62));
+    const auto units = static_cast<std::uint64_t>(static_cast<std::int64_t>(p * kUnits));
     low_ += units;
-    high_ += low_ < units ? 1 : 0;
+    if (low_ < units) ++high_;  // Once in a thousand or more.
   }
   void Add(const ProbabilitySum& other) {
     low_ += other.low_;
@@ -187,6 +210,8 @@ class ProbabilitySum {
   double Mean(std::uint64_t count) const;
 
  private:
+  static constexpr double kUnits = 0x1p54;
+
   std::uint64_t low_ = 0;
   std::uint64_t high_ = 0;
 };
