@@ -16,43 +16,39 @@ struct Placed {
 };
 
 /// The sum of a long row of numbers of which only those that are not zero are there, by place.
-/// Pairwise (Higham 1993): halves down to blocks of at most 128, each in eight lanes.
+/// Pairwise (Higham 1993): halves down to blocks of at most 128, each in eight lanes. Adding a zero
+/// changes no bit, so zeros are left out. One use, from begin to end.
 class PairwiseSum {
  public:
-  explicit PairwiseSum(const std::vector<Placed>& values) : values_(values) {}
+  explicit PairwiseSum(const std::vector<Placed>& values)
+      : next_(values.begin()), end_(values.end()) {}
 
-  double Range(std::uint64_t begin, std::uint64_t count) const {
-    if (count <= kBlock) return Block(begin, static_cast<std::size_t>(count));
+  double Range(std::uint64_t begin, std::uint64_t count) {
+    if (next_ == end_ || next_->place >= begin + count) return 0;
+    if (count <= kBlock) return Block(begin, count);
     const std::uint64_t half = count / 2 / kLanes * kLanes;
-    return Range(begin, half) + Range(begin + half, count - half);
+    const double first = Range(begin, half);
+    return first + Range(begin + half, count - half);
   }
 
  private:
-  static constexpr std::size_t kBlock = 128;
-  static constexpr std::size_t kLanes = 8;
+  static constexpr std::uint64_t kBlock = 128;
+  static constexpr std::uint64_t kLanes = 8;
 
-  double Block(std::uint64_t begin, std::size_t count) const {
-    const auto first = std::lower_bound(
-        values_.begin(), values_.end(), begin,
-        [](const Placed& placed, std::uint64_t wanted) { return placed.place < wanted; });
-    if (first == values_.end() || first->place >= begin + count) return 0;
-    std::array<double, kBlock> dense{};
-    for (auto value = first; value != values_.end() && value->place < begin + count; ++value) {
-      dense[value->place - begin] = value->value;
-    }
-    if (count < kLanes) return std::accumulate(dense.begin(), dense.begin() + count, 0.0);
+  double Block(std::uint64_t begin, std::uint64_t count) {
     std::array<double, kLanes> lane{};
-    std::size_t i = 0;
-    for (; i + kLanes <= count; i += kLanes) {
-      for (std::size_t l = 0; l < kLanes; ++l) lane[l] += dense[i + l];
+    const std::uint64_t laned = begin + count / kLanes * kLanes;
+    for (; next_ != end_ && next_->place < laned; ++next_) {
+      lane[(next_->place - begin) % kLanes] += next_->value;
     }
     double sum =
         ((lane[0] + lane[1]) + (lane[2] + lane[3])) + ((lane[4] + lane[5]) + (lane[6] + lane[7]));
-    for (; i < count; ++i) sum += dense[i];
+    for (; next_ != end_ && next_->place < begin + count; ++next_) sum += next_->value;
     return sum;
   }
 
-  const std::vector<Placed>& values_;
+  std::vector<Placed>::const_iterator next_;
+  std::vector<Placed>::const_iterator end_;
 };
 
 double Sum(const ConfidentJoint& joint, const std::vector<double>& values) {
@@ -132,10 +128,12 @@ ConfidentJoint CompleteJoint(std::vector<double> thresholds,
   joint.thresholds = std::move(thresholds);
   joint.class_counts = std::move(class_counts);
   joint.undecided = undecided;
-  std::sort(off_diagonal.begin(), off_diagonal.end(),
-            [](const OffDiagonal& a, const OffDiagonal& b) {
-              return std::pair(a.given, a.voted) < std::pair(b.given, b.voted);
-            });
+  const auto before = [](const OffDiagonal& a, const OffDiagonal& b) {
+    return std::pair(a.given, a.voted) < std::pair(b.given, b.voted);
+  };
+  if (!std::is_sorted(off_diagonal.begin(), off_diagonal.end(), before)) {
+    std::sort(off_diagonal.begin(), off_diagonal.end(), before);
+  }
 
   joint.cells.reserve(off_diagonal.size() + joint.classes);
   auto next = off_diagonal.begin();

@@ -59,7 +59,7 @@ struct OffDiagonal {
 /// is left over to the cells that lost most (equal losses: the larger voted class first; equal
 /// gains: the smaller), so that every row keeps its sum. The sum of the dense matrix is pairwise,
 /// by voted class, so that halves round the same way for everybody who adds as numpy does.
-/// O(classes^2 / 8 + cells log cells). The classes of `off_diagonal` must be in range.
+/// O(cells log cells). The classes of `off_diagonal` must be in range.
 ConfidentJoint CompleteJoint(std::vector<double> thresholds,
                              std::vector<std::uint64_t> class_counts,
                              std::span<const std::uint64_t> diagonal,

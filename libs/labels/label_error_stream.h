@@ -86,7 +86,7 @@ class VoteCounter {
 
   std::uint64_t samples() const;
   const ClippedValues& clipped() const;
-  /// Of the votes so far. kFailedPrecondition: none yet. O(cells log cells + classes^2 / 8).
+  /// Of the votes so far. kFailedPrecondition: none yet. O(cells log cells).
   Result<ConfidentJoint> Joint() const;
 
  private:

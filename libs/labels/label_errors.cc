@@ -114,7 +114,8 @@ struct ThreadVotes {
 /// Counts the votes of a chunk's rows, which begin at `first_row`.
 template <typename T>
 struct VoteTaker {
-  void operator()(std::size_t i, const internal::RowVote<T>& vote) const {
+  __attribute__((always_inline)) void operator()(std::size_t i,
+                                                 const internal::RowVote<T>& vote) const {
     const std::int32_t label = labels[i];
     // No branch where a guess would often be wrong: hence | and & between conditions.
     thread.diagonal[static_cast<std::size_t>(label)] += vote.voted == label ? 1 : 0;

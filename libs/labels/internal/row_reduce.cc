@@ -100,7 +100,7 @@ TIDEWHEEL_INLINE void Fold(const Lanes<T, B, kBytes>& lanes, RowTotals<T, B>& ro
 /// The processor by itself does not look over the end of a page. Asks for nothing that must exist.
 template <typename T>
 TIDEWHEEL_INLINE void PrefetchAhead(const T* values, std::size_t line) {
-  constexpr std::uintptr_t kAhead = 4096;
+  constexpr std::uintptr_t kAhead = 8192;
   __builtin_prefetch(
       reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(values) + kAhead + line));
 }
