@@ -92,7 +92,7 @@ TIDEWHEEL_KEY_RANGE(double)
 
 constexpr int kIntervalBits = 11;
 constexpr std::size_t kIntervals = std::size_t{1} << kIntervalBits;
-constexpr std::size_t kCells = std::size_t{1} << 14;
+constexpr std::size_t kCells = std::size_t{1} << 14;  // At most 2^16.
 constexpr std::size_t kBlock = 2048;
 constexpr std::size_t kSampled = 2048;
 
@@ -168,13 +168,24 @@ void VisitCells(std::span<const T> values, const CellMap<T>& map, Visit visit) {
   }
 }
 
+/// A sample's values by cell.
+struct CellCounts {
+  std::vector<std::uint32_t> counts;  // Of each cell.
+  std::vector<std::uint16_t> cells;   // Of each value.
+};
+
 template <typename T>
-std::vector<std::uint32_t> CountCells(std::span<const T> values, const CellMap<T>& map) {
+CellCounts CountCells(std::span<const T> values, const CellMap<T>& map) {
+  CellCounts counted;
+  counted.cells.resize(values.size());
   // Two tables, so that equal neighbours do not wait for each other.
   std::vector<std::uint32_t> counts(2 * kCells);
   std::uint32_t* even = counts.data();
   std::uint32_t* odd = counts.data() + kCells;
+  std::uint16_t* kept = counted.cells.data();
   VisitCells(values, map, [&](const T*, const std::uint32_t* cells, std::size_t size) {
+    for (std::size_t i = 0; i < size; ++i) kept[i] = static_cast<std::uint16_t>(cells[i]);
+    kept += size;
     std::size_t i = 0;
     for (; i + 1 < size; i += 2) {
       ++even[cells[i]];
@@ -184,32 +195,35 @@ std::vector<std::uint32_t> CountCells(std::span<const T> values, const CellMap<T
   });
   for (std::size_t c = 0; c < kCells; ++c) even[c] += odd[c];
   counts.resize(kCells);
-  return counts;
+  counted.counts = std::move(counts);
+  return counted;
 }
 
 /// The values of the wanted cells, cell by cell in order, with a guard after them.
 template <typename T>
-std::vector<T> Gather(std::span<const T> values, const CellMap<T>& map,
-                      const std::vector<std::uint8_t>& wanted,
-                      const std::vector<std::uint32_t>& counts) {
+std::vector<T> Gather(std::span<const T> values, const CellCounts& counted,
+                      const std::vector<std::uint8_t>& wanted) {
   std::vector<std::uint32_t> place(kCells);
   std::uint32_t expected = 0;
   for (std::size_t c = 0; c < kCells; ++c) {
     place[c] = expected;
-    if (wanted[c] != 0) expected += counts[c];
+    if (wanted[c] != 0) expected += counted.counts[c];
   }
-  // Unwanted values are written too, all to one place behind the others: cheaper than a branch.
-  for (std::size_t c = 0; c < kCells; ++c) {
-    if (wanted[c] == 0) place[c] = expected + 1;
-  }
-  std::vector<T> gathered(std::size_t{expected} + 2);
-  VisitCells(values, map, [&](const T* block, const std::uint32_t* cells, std::size_t size) {
+  std::vector<T> gathered(std::size_t{expected} + 1);
+  // First which values, without a branch; few are wanted as a rule.
+  std::array<std::uint32_t, kBlock> found;
+  for (std::size_t start = 0; start < values.size(); start += kBlock) {
+    const std::size_t size = std::min(kBlock, values.size() - start);
+    const std::uint16_t* cells = counted.cells.data() + start;
+    std::size_t count = 0;
     for (std::size_t i = 0; i < size; ++i) {
-      std::uint32_t& next = place[cells[i]];
-      gathered[next] = block[i];
-      next += wanted[cells[i]];
+      found[count] = static_cast<std::uint32_t>(i);
+      count += wanted[cells[i]];
     }
-  });
+    for (std::size_t k = 0; k < count; ++k) {
+      gathered[place[cells[found[k]]]++] = values[start + found[k]];
+    }
+  }
   gathered[expected] = std::numeric_limits<T>::infinity();
   return gathered;
 }
@@ -221,8 +235,10 @@ template <typename T>
 void FindPeak(std::span<const T> reference, std::span<const T> current, Range range, Steps steps,
               std::int64_t height, Peak<T>& peak) {
   const CellMap<T> map = MapOf(reference, current, range);
-  const auto of_reference = CountCells(reference, map);
-  const auto of_current = CountCells(current, map);
+  const CellCounts reference_cells = CountCells(reference, map);
+  const CellCounts current_cells = CountCells(current, map);
+  const auto& of_reference = reference_cells.counts;
+  const auto& of_current = current_cells.counts;
   const auto change = [&](std::size_t c) {
     return of_reference[c] * steps.reference - of_current[c] * steps.current;
   };
@@ -248,8 +264,8 @@ void FindPeak(std::span<const T> reference, std::span<const T> current, Range ra
     after += up - down;
   }
 
-  auto a = Gather(reference, map, wanted, of_reference);
-  auto b = Gather(current, map, wanted, of_current);
+  auto a = Gather(reference, reference_cells, wanted);
+  auto b = Gather(current, current_cells, wanted);
   after = height;
   std::size_t i = 0;
   std::size_t j = 0;
