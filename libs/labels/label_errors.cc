@@ -321,6 +321,8 @@ RankedIssues LabelErrorScan<T>::Rank(std::span<const std::uint32_t> rows, LabelS
   for (const std::uint32_t row : rows) items.push_back({known.Score(row, score), row});
   internal::SortLowest(*scanned_, items);
   RankedIssues ranked;
+  ranked.rows.reserve(items.size());
+  ranked.scores.reserve(items.size());
   for (const internal::Keyed& item : items) {
     ranked.rows.push_back(item.row);
     ranked.scores.push_back(item.key);

@@ -1,6 +1,7 @@
 #include "tidewheel/labels/internal/scanned_labels.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <numeric>
 #include <utility>
@@ -24,21 +25,24 @@ void SortByKey(std::vector<Keyed>& items) {
     std::sort(items.begin(), items.end(), ComesFirst);
     return;
   }
+  constexpr int kDigits = 3;
+  const auto digit = [](const Keyed& item, int d) {
+    return (stats::ToOrderedKey(item.key) >> (64 - (kDigits - d) * kDigitBits)) & kMask;
+  };
+  std::vector<std::array<std::uint32_t, kMask + 1>> places(kDigits);
+  for (const Keyed& item : items) {
+    for (int d = 0; d < kDigits; ++d) ++places[static_cast<std::size_t>(d)][digit(item, d)];
+  }
   std::vector<Keyed> other(items.size());
-  std::vector<std::size_t> place(kMask + 1);
-  for (int shift = 64 - 3 * kDigitBits; shift < 64; shift += kDigitBits) {
-    const auto digit = [&](const Keyed& item) {
-      return (stats::ToOrderedKey(item.key) >> shift) & kMask;
-    };
-    std::fill(place.begin(), place.end(), std::size_t{0});
-    for (const Keyed& item : items) ++place[digit(item)];
-    std::exclusive_scan(place.begin(), place.end(), place.begin(), std::size_t{0});
-    for (const Keyed& item : items) other[place[digit(item)]++] = item;
+  for (int d = 0; d < kDigits; ++d) {
+    auto& place = places[static_cast<std::size_t>(d)];
+    std::exclusive_scan(place.begin(), place.end(), place.begin(), 0U);
+    for (const Keyed& item : items) other[place[digit(item, d)]++] = item;
     items.swap(other);
   }
   for (auto begin = items.begin(); begin != items.end();) {
     const auto upper = [&](const Keyed& item) {
-      return stats::ToOrderedKey(item.key) >> (64 - 3 * kDigitBits);
+      return stats::ToOrderedKey(item.key) >> (64 - kDigits * kDigitBits);
     };
     const auto end = std::find_if(
         begin, items.end(),
