@@ -21,45 +21,11 @@ Error NotDefined(std::string message) {
 Error AllEqual() { return NotDefined("agreement is not defined where all votes are equal"); }
 Error NoPairs() { return NotDefined("agreement needs an item with two votes"); }
 
-double WeightOf(std::size_t a, std::size_t b, KappaWeights weights) {
-  const double apart = a > b ? static_cast<double>(a - b) : static_cast<double>(b - a);
-  switch (weights) {
-    case KappaWeights::kNone:
-      return a == b ? 0 : 1;
-    case KappaWeights::kLinear:
-      return apart;
-    case KappaWeights::kQuadratic:
-      return apart * apart;
-  }
-  return 0;
-}
-
 /// From counts[first x second]; nothing where chance alone agrees fully.
-std::optional<double> KappaOf(std::span<const std::uint32_t> counts, std::size_t classes,
+std::optional<double> KappaOf(std::span<const std::uint64_t> counts, std::size_t classes,
                               KappaWeights weights) {
-  std::vector<double> by_first(classes);
-  std::vector<double> by_second(classes);
-  double total = 0;
-  for (std::size_t a = 0; a < classes; ++a) {
-    for (std::size_t b = 0; b < classes; ++b) {
-      const double count = counts[a * classes + b];
-      by_first[a] += count;
-      by_second[b] += count;
-      total += count;
-    }
-  }
-  double disagreed = 0;
-  double expected = 0;
-  for (std::size_t a = 0; a < classes; ++a) {
-    for (std::size_t b = 0; b < classes; ++b) {
-      const double weight = WeightOf(a, b, weights);
-      disagreed += weight * counts[a * classes + b];
-      expected += weight * (by_first[a] * by_second[b]);
-    }
-  }
-  // Sums of whole numbers: exactly 0 where it is 0.
-  if (expected == 0) return std::nullopt;
-  return 1 - disagreed * total / expected;
+  const auto kappa = stats::CohenKappa(counts, classes, weights);
+  return kappa ? std::optional(*kappa) : std::nullopt;
 }
 
 /// Each item's counts by class, for items with at least two votes.
@@ -116,7 +82,7 @@ Result<double> CohenKappa(std::span<const std::int32_t> first, std::span<const s
     return Bad("the first rater has " + std::to_string(first.size()) + " labels and the second " +
                std::to_string(second.size()));
   }
-  std::vector<std::uint32_t> counts(classes * classes);
+  std::vector<std::uint64_t> counts(classes * classes);
   bool any = false;
   for (std::size_t i = 0; i < first.size(); ++i) {
     for (const std::int32_t label : {first[i], second[i]}) {
@@ -152,7 +118,7 @@ Result<PairwiseKappa> PairwiseCohenKappa(const Votes& in, std::size_t min_items,
     }
   }
   PairwiseKappa result;
-  std::vector<std::uint32_t> counts(votes.workers() * square);
+  std::vector<std::uint64_t> counts(votes.workers() * square);
   std::vector<std::uint32_t> shared(votes.workers());
   std::vector<std::size_t> met;
   double sum = 0;
@@ -185,7 +151,7 @@ Result<PairwiseKappa> PairwiseCohenKappa(const Votes& in, std::size_t min_items,
           ++result.undefined;
         }
       }
-      std::fill(table.begin(), table.end(), 0U);
+      std::fill(table.begin(), table.end(), std::uint64_t{0});
       shared[b] = 0;
     }
   }

@@ -7,11 +7,12 @@
 
 #include "tidewheel/base/result.h"
 #include "tidewheel/labels/votes.h"
+#include "tidewheel/stats/imbalance.h"
 
 namespace tidewheel::labels {
 
 /// How far apart two classes are: all alike, or by the distance of their indices.
-enum class KappaWeights { kNone, kLinear, kQuadratic };
+using stats::KappaWeights;
 
 /// Cohen's kappa (1960; weighted 1968) of two raters over the same items: agreement beyond chance,
 /// 1 is perfect, 0 is chance, at least -1. Items where either abstains are left out. O(items +

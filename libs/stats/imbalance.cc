@@ -115,14 +115,15 @@ Result<double> CohenKappa(std::span<const std::uint64_t> confusion, std::size_t 
                             : weights == KappaWeights::kLinear ? apart
                                                                : apart * apart;
       observed += weight * static_cast<double>(confusion[i * classes + j]);
-      expected += weight * margins->given[i] * margins->predicted[j] / margins->total;
+      expected += weight * (margins->given[i] * margins->predicted[j]);
     }
   }
+  // Sums of whole numbers: exactly 0 where it is 0, and the same with both sides exchanged.
   if (expected == 0) {
     return Error{ErrorCode::kFailedPrecondition,
                  "not applicable, because all samples are of one class on both sides"};
   }
-  return 1 - observed / expected;
+  return 1 - observed * margins->total / expected;
 }
 
 Result<ImbalanceReport> ImbalanceReport::Of(std::span<const std::int32_t> labels,
