@@ -2,12 +2,12 @@
 // stored profile of a reference, beside reading the window once; and what summaries take in.
 #include <benchmark/benchmark.h>
 
-#include <cmath>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "feature_table.h"
 #include "stream_read.h"
 #include "tidewheel/base/random.h"
 #include "tidewheel/stats/distinct_count.h"
@@ -23,18 +23,8 @@ namespace {
 constexpr std::size_t kRows = 1'000'000;
 constexpr std::size_t kFeatures = 50;
 
-/// Normal, lognormal and of few values in turn, the current ones a little wider.
 std::vector<float> Table(std::uint64_t seed, double width) {
-  Random random(seed);
-  std::vector<float> values(kRows * kFeatures);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const double normal = random.Normal() * width;
-    const std::size_t kind = i / kRows % 5;
-    values[i] = static_cast<float>(kind < 3    ? normal
-                                   : kind == 3 ? std::exp(normal)
-                                               : std::round(4 * normal));
-  }
-  return values;
+  return FeatureTable(kRows, kFeatures, seed, width);
 }
 
 std::vector<std::span<const float>> Columns(const std::vector<float>& table) {

@@ -2,11 +2,11 @@
 // reading them once and beside sorting them, which neither needs to do in full.
 #include <benchmark/benchmark.h>
 
-#include <cmath>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "feature_table.h"
 #include "stream_read.h"
 #include "tidewheel/base/random.h"
 #include "tidewheel/stats/distances.h"
@@ -20,18 +20,8 @@ namespace {
 constexpr std::size_t kRows = 1'000'000;
 constexpr std::size_t kFeatures = 50;
 
-/// Column by column: normal, lognormal and of few values in turn, the current ones a little wider.
 std::vector<float> Columns(std::uint64_t seed, double width) {
-  Random random(seed);
-  std::vector<float> values(kRows * kFeatures);
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const double normal = random.Normal() * width;
-    const std::size_t kind = i / kRows % 5;
-    values[i] = static_cast<float>(kind < 3    ? normal
-                                   : kind == 3 ? std::exp(normal)
-                                               : std::round(4 * normal));
-  }
-  return values;
+  return FeatureTable(kRows, kFeatures, seed, width);
 }
 
 const std::vector<float>& Reference() {
