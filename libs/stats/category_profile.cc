@@ -94,13 +94,7 @@ Result<CategoryProfile> CategoryProfile::FromBytes(std::string_view bytes) {
   if (!reader.ok()) return reader.Finish().error();
   CategoryProfile profile(categories);
   std::uint64_t total = 0;
-  const auto count = [&] {
-    const std::uint64_t read = reader.Varint();
-    reader.Require(read <= kMostValues - total, "more than 2^62 values");
-    if (!reader.ok()) return std::uint64_t{0};
-    total += read;
-    return read;
-  };
+  const auto count = [&] { return reader.Count(kMostValues, total); };
   profile.missing_ = count();
   profile.unseen_ = count();
   for (std::uint64_t& category : profile.counts_) category = count();

@@ -155,14 +155,7 @@ Result<FixedHistogram> FixedHistogram::FromBytes(std::string_view bytes) {
   }
   FixedHistogram histogram(std::move(edges), uniform == 1);
   std::uint64_t total = 0;
-  const auto count = [&] {
-    const std::uint64_t read = reader.Varint();
-    // Checked one by one, so that the sum cannot wrap.
-    reader.Require(read <= kMostValues - total, "more than 2^62 values");
-    if (!reader.ok()) return std::uint64_t{0};
-    total += read;
-    return read;
-  };
+  const auto count = [&] { return reader.Count(kMostValues, total); };
   histogram.missing_ = count();
   histogram.below_ = count();
   histogram.above_ = count();

@@ -83,6 +83,15 @@ std::uint64_t SketchReader::Varint() {
   return 0;
 }
 
+std::uint64_t SketchReader::Count(std::uint64_t at_most, std::uint64_t& total) {
+  const std::uint64_t read = Varint();
+  // Before it is added, so that the sum cannot wrap.
+  Require(read <= at_most - total, "more than " + std::to_string(at_most) + " values");
+  if (!ok()) return 0;
+  total += read;
+  return read;
+}
+
 std::string_view SketchReader::Text(std::size_t at_most) {
   const std::size_t size = Entries("bytes in a name", at_most, 1);
   const std::string_view text = rest_.substr(0, size);

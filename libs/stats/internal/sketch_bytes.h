@@ -45,6 +45,8 @@ class SketchReader {
   std::uint64_t U64() { return Little(8); }
   double F64();
   std::uint64_t Varint();
+  /// A count, which is added to `total`; beyond `at_most` together they are wrong, and it gives 0.
+  std::uint64_t Count(std::uint64_t at_most, std::uint64_t& total);
   std::string_view Text(std::size_t at_most);
   /// A number of entries of at least `bytes_each` bytes: more than `at_most`, or more than the rest
   /// of the bytes can hold, is wrong and gives 0.
