@@ -56,6 +56,46 @@ struct Evaluation {
   std::vector<std::uint64_t> confusion;  // Given class, then predicted class.
 };
 
+/// One file of a model package, in the payload store.
+struct PackageFileRef {
+  std::string name;
+  std::string payload_ref;
+
+  friend bool operator==(const PackageFileRef&, const PackageFileRef&) = default;
+};
+
+/// The model version that serves the task, to be asked about the same samples as the candidate.
+struct BaselinePackage {
+  std::string model_version_id;
+  std::vector<PackageFileRef> files;
+
+  friend bool operator==(const BaselinePackage&, const BaselinePackage&) = default;
+};
+
+/// A test of a model's behaviour on the test split, as the task's gate declares it.
+struct BehaviourTest {
+  enum class Kind { kMinimumFunction, kInvariance, kDirection };
+  std::string name;
+  Kind kind = Kind::kMinimumFunction;
+  std::string metadata_key{};
+  std::string metadata_value{};
+  std::string transform{};
+  double amount = 0;
+  double min_share = 0;
+
+  friend bool operator==(const BehaviourTest&, const BehaviourTest&) = default;
+};
+
+/// How a model did in a behaviour test.
+struct TestResult {
+  std::string name;
+  std::uint64_t samples = 0;
+  std::uint64_t passed = 0;
+  std::string not_evaluated{};  // Why, when it could not be: no samples.
+
+  friend bool operator==(const TestResult&, const TestResult&) = default;
+};
+
 /// What a run is asked to be.
 struct RunRequest {
   std::string request_id;
@@ -64,6 +104,7 @@ struct RunRequest {
   std::uint64_t seed = 0;
   Hyperparameters hyperparameters;
   std::string actor;
+  std::optional<BaselinePackage> baseline{};
 };
 
 /// The dataset version a run trains on.
@@ -105,6 +146,7 @@ struct RunPrediction {
   std::uint32_t given_class = 0;
   std::uint32_t predicted_class = 0;
   std::vector<float> probabilities;
+  std::vector<float> baseline_probabilities{};  // Empty without a baseline.
 };
 
 }  // namespace tidewheel::training

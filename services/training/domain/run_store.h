@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,7 @@ struct DatasetItem {
   std::uint32_t class_index = 0;
   std::string split;
   double weight = 1;
+  std::map<std::string, std::string> metadata{};
 };
 
 /// What a worker made of a run.
@@ -45,6 +47,8 @@ struct RunOutcome {
   std::string code_version;
   bool code_clean = false;
   std::string build;
+  std::vector<TestResult> tests{};
+  double cpu_seconds = 0;  // Of the worker's whole process.
 };
 
 struct PredictionFilter {

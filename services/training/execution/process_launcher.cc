@@ -19,6 +19,29 @@ std::vector<std::string> WorkerEnvironment(std::uint32_t threads) {
   return {"OMP_NUM_THREADS=" + std::to_string(threads), "OMP_WAIT_POLICY=passive"};
 }
 
+model_registry::v1::ModelTest ToProto(const BehaviourTest& test) {
+  namespace registry = model_registry::v1;
+  registry::ModelTest out;
+  out.set_name(test.name);
+  switch (test.kind) {
+    case BehaviourTest::Kind::kMinimumFunction:
+      out.set_kind(registry::MODEL_TEST_KIND_MINIMUM_FUNCTION);
+      break;
+    case BehaviourTest::Kind::kInvariance:
+      out.set_kind(registry::MODEL_TEST_KIND_INVARIANCE);
+      break;
+    case BehaviourTest::Kind::kDirection:
+      out.set_kind(registry::MODEL_TEST_KIND_DIRECTION);
+      break;
+  }
+  out.set_metadata_key(test.metadata_key);
+  out.set_metadata_value(test.metadata_value);
+  out.set_transform(test.transform);
+  out.set_amount(test.amount);
+  out.set_min_share(test.min_share);
+  return out;
+}
+
 }  // namespace
 
 std::filesystem::path ProcessLauncher::FolderOf(const std::string& run_id) const {
@@ -38,6 +61,8 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
 
   auto preprocessing = preprocessing_.Find(run.dataset.task);
   if (!preprocessing) return preprocessing.error();
+  const auto tests = preprocessing_.FindTests(run.dataset.task);
+  if (!tests) return tests.error();
   v1::WorkerJob job;
   job.set_run_id(run.id);
   job.set_task(run.dataset.task);
@@ -52,6 +77,14 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
   job.set_items_file((folder / kItemsFile).string());
   job.set_items(run.dataset.items);
   job.set_threads(options_.threads);
+  if (run.request.baseline) {
+    for (const auto& file : run.request.baseline->files) {
+      auto* added = job.add_baseline_files();
+      added->set_name(file.name);
+      added->set_payload_ref(file.payload_ref);
+    }
+  }
+  for (const auto& test : *tests) *job.add_tests() = ToProto(test);
 
   std::ofstream items(folder / kItemsFile, std::ios::binary);
   {
@@ -63,6 +96,7 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
           out.set_class_index(item.class_index);
           out.set_split(item.split);
           out.set_weight(item.weight);
+          out.mutable_metadata()->insert(item.metadata.begin(), item.metadata.end());
           google::protobuf::util::SerializeDelimitedToZeroCopyStream(out, &stream);
           return {};
         });

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "tidewheel/training/domain/run_executor.h"
 
@@ -23,6 +24,10 @@ class PreprocessingSource {
  public:
   virtual ~PreprocessingSource() = default;
   virtual Result<std::map<std::string, std::string>> Find(const std::string& task) = 0;
+  /// What the task's gate tests of a model's behaviour; none unless a source knows them.
+  virtual Result<std::vector<BehaviourTest>> FindTests(const std::string& /*task*/) {
+    return std::vector<BehaviourTest>{};
+  }
 };
 
 /// Runs tidewheel-train-worker: the job goes in as files, reports come back on a pipe, results as

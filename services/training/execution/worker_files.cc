@@ -111,6 +111,10 @@ Result<RunOutcome> ReadOutcome(const std::filesystem::path& folder) {
   outcome.code_version = result.code_version();
   outcome.code_clean = result.code_clean();
   outcome.build = result.build();
+  for (const auto& test : result.tests()) {
+    outcome.tests.push_back({test.name(), test.samples(), test.passed(), test.not_evaluated()});
+  }
+  outcome.cpu_seconds = result.cpu_seconds();
 
   std::ifstream predictions(folder / kPredictionsFile, std::ios::binary);
   google::protobuf::io::IstreamInputStream stream(&predictions);
@@ -121,6 +125,8 @@ Result<RunOutcome> ReadOutcome(const std::filesystem::path& folder) {
     added.ordinal = prediction.ordinal();
     added.predicted_class = prediction.predicted_class_index();
     added.probabilities = {prediction.probabilities().begin(), prediction.probabilities().end()};
+    added.baseline_probabilities = {prediction.baseline_probabilities().begin(),
+                                    prediction.baseline_probabilities().end()};
     prediction.Clear();  // The next one is merged into it: a zero is not on the wire.
   }
   if (!at_end) {

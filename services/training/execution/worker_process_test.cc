@@ -113,6 +113,34 @@ TEST(ReadOutcomeTest, ZerosAreReadAsZeros) {
   EXPECT_EQ(outcome->predictions[1].probabilities.size(), 1U);
 }
 
+TEST(ReadOutcomeTest, TheBaselinesAnswersTestsAndCostComeAlong) {
+  const tidewheel::testing::TempFolder folder;
+  v1::WorkerResult result;
+  result.set_cpu_seconds(12.5);
+  auto* test = result.add_tests();
+  test->set_name("lit");
+  test->set_samples(4);
+  test->set_passed(3);
+  result.add_tests()->set_not_evaluated("no samples");
+  std::ofstream result_file(folder.path() / kResultFile, std::ios::binary);
+  result.SerializeToOstream(&result_file);
+  result_file.close();
+  v1::WorkerPrediction prediction;
+  prediction.add_probabilities(1);
+  prediction.add_baseline_probabilities(0.25F);
+  prediction.add_baseline_probabilities(0.75F);
+  std::ofstream predictions(folder.path() / kPredictionsFile, std::ios::binary);
+  ASSERT_TRUE(google::protobuf::util::SerializeDelimitedToOstream(prediction, &predictions));
+  predictions.close();
+
+  const auto outcome = ReadOutcome(folder.path());
+  ASSERT_TRUE(outcome.ok()) << outcome.error().message;
+  EXPECT_EQ(outcome->cpu_seconds, 12.5);
+  EXPECT_EQ(outcome->predictions.at(0).baseline_probabilities, (std::vector<float>{0.25F, 0.75F}));
+  EXPECT_EQ(outcome->tests, (std::vector<TestResult>{{.name = "lit", .samples = 4, .passed = 3},
+                                                     {.name = "", .not_evaluated = "no samples"}}));
+}
+
 TEST(ReadOutcomeTest, AWorkersOwnReasonIsKept) {
   const tidewheel::testing::TempFolder folder;
   EXPECT_EQ(ReadOutcome(folder.path()).error().code, ErrorCode::kNotFound);
