@@ -12,6 +12,7 @@
 #include <span>
 #include <utility>
 
+#include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/graph/onnx_graph.h"
 #include "tidewheel/ml/graph/torchscript_source.h"
 #include "tidewheel/ml/internal/torch_module.h"
@@ -46,7 +47,13 @@ std::unique_ptr<TorchModule> Define(const Architecture& architecture, const Arch
     module.register_parameter(weight.name, ToTensor(weight).set_requires_grad(true),
                               /*is_buffer=*/false);
   }
-  module.define(PrintTorchScript(plan));
+  if (const Projection projection = ProjectionOf(architecture, plan); projection.numbers > 0) {
+    module.register_buffer(kProjectionBuffer,
+                           ToTensor({.name = kProjectionBuffer,
+                                     .shape = {projection.inputs, projection.numbers},
+                                     .elements = projection.matrix}));
+  }
+  module.define(PrintTorchScript(architecture, plan));
   return made;
 }
 
@@ -93,6 +100,9 @@ Result<Model> Model::Load(const std::filesystem::path& path) {
               return Error{ErrorCode::kInvalidArgument,
                            path.string() + " lacks the parameter " + parameter.name};
             }
+          }
+          if (architecture->embedding != 0 && !loaded->module.find_method("embed")) {
+            return Error{ErrorCode::kInvalidArgument, path.string() + " has no method embed"};
           }
           loaded->architecture = std::move(*architecture);
           loaded->plan = std::move(*plan);
@@ -154,6 +164,20 @@ Result<std::string> Model::Onnx() const {
 Result<std::vector<float>> Model::Predict(const TensorDataset& dataset,
                                           const PredictOptions& options,
                                           const std::stop_token& stop) const {
+  return Run("forward", dataset, options, stop);
+}
+
+Result<std::vector<float>> Model::Embed(const TensorDataset& dataset, const PredictOptions& options,
+                                        const std::stop_token& stop) const {
+  if (!module_->architecture || module_->architecture->embedding == 0) {
+    return Error{ErrorCode::kFailedPrecondition, "the model has no embedding"};
+  }
+  return Run("embed", dataset, options, stop);
+}
+
+Result<std::vector<float>> Model::Run(const char* method, const TensorDataset& dataset,
+                                      const PredictOptions& options,
+                                      const std::stop_token& stop) const {
   if (options.batch_size < 1 || options.threads < 1) {
     return Error{ErrorCode::kInvalidArgument, "batch_size and threads must be at least 1"};
   }
@@ -166,7 +190,8 @@ Result<std::vector<float>> Model::Predict(const TensorDataset& dataset,
         const torch::jit::GraphOptimizerEnabledGuard as_written(false);
         at::set_num_threads(options.threads);
         module_->module.eval();
-        std::vector<float> probabilities;
+        const torch::jit::Method run = module_->module.get_method(method);
+        std::vector<float> answers;
         std::vector<std::uint32_t> indices;
         const auto batch_size = static_cast<std::size_t>(options.batch_size);
         for (std::size_t first = 0; first < dataset.rows(); first += batch_size) {
@@ -174,18 +199,17 @@ Result<std::vector<float>> Model::Predict(const TensorDataset& dataset,
             return Error{ErrorCode::kCancelled, "prediction was cancelled"};
           indices.resize(std::min(batch_size, dataset.rows() - first));
           std::iota(indices.begin(), indices.end(), static_cast<std::uint32_t>(first));
-          const at::Tensor answer =
-              module_->module.forward({BatchOf(dataset, indices)}).toTensor().contiguous();
+          const at::Tensor answer = run({BatchOf(dataset, indices)}).toTensor().contiguous();
           if (answer.dim() != 2 || answer.size(0) != static_cast<std::int64_t>(indices.size()) ||
               answer.scalar_type() != at::kFloat) {
             return Error{ErrorCode::kInvalidArgument,
-                         "the module must answer float32 of rows x classes"};
+                         "the module must answer float32 of rows x numbers"};
           }
           const float* values = answer.data_ptr<float>();
-          probabilities.reserve(dataset.rows() * static_cast<std::size_t>(answer.size(1)));
-          probabilities.insert(probabilities.end(), values, values + answer.numel());
+          answers.reserve(dataset.rows() * static_cast<std::size_t>(answer.size(1)));
+          answers.insert(answers.end(), values, values + answer.numel());
         }
-        return probabilities;
+        return answers;
       });
 }
 

@@ -65,10 +65,19 @@ class Model {
                                      const PredictOptions& options = {},
                                      const std::stop_token& stop = {}) const;
 
+  /// The embedding, rows x architecture()->embedding: what goes into the last linear layer times a
+  /// fixed random matrix, in the same bits again. kFailedPrecondition: the model has none;
+  /// kCancelled.
+  Result<std::vector<float>> Embed(const TensorDataset& dataset, const PredictOptions& options = {},
+                                   const std::stop_token& stop = {}) const;
+
   /// For libs/ml itself.
   TorchModule& module() const { return *module_; }
 
  private:
+  Result<std::vector<float>> Run(const char* method, const TensorDataset& dataset,
+                                 const PredictOptions& options, const std::stop_token& stop) const;
+
   std::unique_ptr<TorchModule> module_;
 };
 

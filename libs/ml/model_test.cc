@@ -85,6 +85,47 @@ TEST_F(ModelTest, EveryKindOfLayerMeansTheSameToBothEngines) {
   EXPECT_LE(LargestDifference(trained, served), 1e-5);
 }
 
+TEST_F(ModelTest, BothEnginesEmbedAlike) {
+  const auto engine = serving::Engine::Create({}).value();
+  for (const auto recipe : RecipeNames()) {
+    const BarPictures pictures(65, 1, {3, 16, 12});
+    Model model = Fresh(recipe, pictures.shape);
+    ASSERT_TRUE(model.SetTemperature(2.5).ok());
+    const auto trained = model.Embed(pictures.View()).value();
+    ASSERT_EQ(trained.size(), 65u * 16);
+    double scale = 0;
+    for (const float number : trained) scale = std::max(scale, std::abs(double{number}));
+    EXPECT_GT(scale, 0.01);
+
+    const auto loaded = engine->LoadBytes(model.Onnx().value()).value();
+    std::vector<float> answers(65 * 4);
+    std::vector<float> served(trained.size());
+    ASSERT_TRUE(loaded->Infer(pictures.elements, 65, answers, served).ok());
+    EXPECT_LE(LargestDifference(trained, served), 1e-5 * std::max(1.0, scale)) << recipe;
+
+    ASSERT_TRUE(model.Save(folder_ / "model.ts").ok());
+    EXPECT_EQ(Model::Load(folder_ / "model.ts").value().Embed(pictures.View()).value(), trained);
+  }
+}
+
+TEST_F(ModelTest, TheEmbeddingChangesNoAnswer) {
+  const BarPictures pictures(65, 1);
+  const auto with = MakeArchitecture("image-cnn", pictures.shape, 4).value();
+  const auto without = MakeArchitecture("image-cnn", pictures.shape, 4, 0).value();
+  EXPECT_EQ(Model::Create(with, 3).value().Predict(pictures.View()).value(),
+            Model::Create(without, 3).value().Predict(pictures.View()).value());
+}
+
+TEST_F(ModelTest, AModelOfBeforeThereWereEmbeddingsIsLoadedAndHasNone) {
+  const BarPictures pictures(5, 1);
+  const Model model =
+      Model::Create(MakeArchitecture("image-linear", pictures.shape, 4, 0).value(), 1).value();
+  ASSERT_TRUE(model.Save(folder_ / "old.ts").ok());
+  const auto loaded = Model::Load(folder_ / "old.ts").value();
+  EXPECT_EQ(loaded.Predict(pictures.View()).value(), model.Predict(pictures.View()).value());
+  EXPECT_EQ(loaded.Embed(pictures.View()).error().code, ErrorCode::kFailedPrecondition);
+}
+
 TEST_F(ModelTest, PredictGivesAProbabilityForEachClass) {
   const BarPictures pictures(300, 1);
   const Model model = Fresh("image-cnn", pictures.shape);

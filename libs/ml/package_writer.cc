@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -26,6 +27,7 @@ std::vector<std::uint32_t> Spread(std::size_t rows, std::size_t at_most) {
 struct Sampled {
   std::vector<float> inputs;
   std::vector<float> probabilities;
+  std::vector<float> embedding;  // Empty where the model has none.
   std::size_t rows = 0;
 };
 
@@ -33,30 +35,53 @@ Result<Sampled> Sample(const Model& model, const TensorDataset& dataset, std::si
   const auto indices = Spread(dataset.rows(), at_most);
   Sampled sampled{.inputs = std::vector<float>(indices.size() * dataset.shape.elements()),
                   .probabilities = {},
+                  .embedding = {},
                   .rows = indices.size()};
   dataset.CopyRows(indices, sampled.inputs.data());
   const std::vector<std::int32_t> labels(indices.size());
-  auto probabilities = model.Predict(ViewOf(dataset.shape, sampled.inputs, labels));
+  const TensorDataset rows = ViewOf(dataset.shape, sampled.inputs, labels);
+  auto probabilities = model.Predict(rows);
   if (!probabilities) return probabilities.error();
   sampled.probabilities = std::move(*probabilities);
+  if (model.architecture()->embedding != 0) {
+    auto embedding = model.Embed(rows);
+    if (!embedding) return embedding.error();
+    sampled.embedding = std::move(*embedding);
+  }
   return sampled;
 }
 
+double LargestDifference(std::span<const float> left, std::span<const float> right) {
+  double largest = 0;
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const double difference = std::abs(double{left[i]} - double{right[i]});
+    // A NaN must count as different.
+    if (!(difference <= largest)) largest = std::isnan(difference) ? INFINITY : difference;
+  }
+  return largest;
+}
+
+struct Differences {
+  double probabilities = 0;
+  double embedding = 0;
+};
+
 /// What OpenVINO answers for the same rows, against what TorchScript answered.
-Result<double> LargestDifference(const std::string& onnx, const Sampled& sampled) {
+Result<Differences> CompareEngines(const std::string& onnx, const Sampled& sampled) {
   auto engine = serving::Engine::Create({});
   if (!engine) return engine.error();
   auto served = (*engine)->LoadBytes(onnx);
   if (!served) return served.error();
   std::vector<float> answers(sampled.probabilities.size());
-  if (auto ran = (*served)->Infer(sampled.inputs, sampled.rows, answers); !ran) return ran.error();
-  double largest = 0;
-  for (std::size_t i = 0; i < answers.size(); ++i) {
-    const double difference = std::abs(double{answers[i]} - double{sampled.probabilities[i]});
-    // A NaN must count as different.
-    if (!(difference <= largest)) largest = std::isnan(difference) ? INFINITY : difference;
+  std::vector<float> embedding(sampled.embedding.size());
+  if (auto ran = (*served)->Infer(sampled.inputs, sampled.rows, answers, embedding); !ran) {
+    return ran.error();
   }
-  return largest;
+  // Activations have no scale of their own: an error counts by their size.
+  double scale = 1;
+  for (const float number : sampled.embedding) scale = std::max(scale, std::abs(double{number}));
+  return Differences{LargestDifference(answers, sampled.probabilities),
+                     LargestDifference(embedding, sampled.embedding) / scale};
 }
 
 Result<void> MakeEmptyFolder(const std::filesystem::path& folder) {
@@ -97,7 +122,7 @@ Result<void> SaveTorchScript(const std::filesystem::path& path, const Model& mod
   if (!loaded) return loaded.error();
   const auto again = Sample(*loaded, samples, expected.rows);
   if (!again) return again.error();
-  if (again->probabilities != expected.probabilities) {
+  if (again->probabilities != expected.probabilities || again->embedding != expected.embedding) {
     return Error{ErrorCode::kFailedPrecondition,
                  path.string() + " does not answer as the model it was saved from"};
   }
@@ -127,12 +152,16 @@ Result<PackageReport> WritePackage(const std::filesystem::path& folder, const Mo
   if (!onnx) return onnx.error();
   const auto compared = Sample(model, contents.samples, contents.compared_rows);
   if (!compared) return compared.error();
-  const auto difference = LargestDifference(*onnx, *compared);
-  if (!difference) return difference.error();
-  if (!(*difference <= kEngineTolerance)) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 "TorchScript and ONNX differ by " + std::to_string(*difference) + " on " +
-                     std::to_string(compared->rows) + " rows; the limit is 0.00001"};
+  const auto differences = CompareEngines(*onnx, *compared);
+  if (!differences) return differences.error();
+  for (const auto& [what, difference] : {std::pair{"probabilities", differences->probabilities},
+                                         std::pair{"embeddings", differences->embedding}}) {
+    if (!(difference <= kEngineTolerance)) {
+      return Error{ErrorCode::kFailedPrecondition,
+                   std::string("the ") + what + " of TorchScript and ONNX differ by " +
+                       std::to_string(difference) + " on " + std::to_string(compared->rows) +
+                       " rows; the limit is 0.00001"};
+    }
   }
   if (auto saved = SaveTorchScript(folder / kTorchScriptFile, model, contents.samples, *compared);
       !saved) {
@@ -149,6 +178,10 @@ Result<PackageReport> WritePackage(const std::filesystem::path& folder, const Mo
                                                 .probabilities = std::move(golden->probabilities)});
   if (!golden_bytes) return golden_bytes.error();
 
+  if (!contents.profile.empty()) {
+    const auto written = WritePackageFile(folder / kProfileFile, contents.profile);
+    if (!written) return written.error();
+  }
   const std::pair<std::string_view, std::string> files[] = {
       {kOnnxFile, *onnx},
       {kEvaluationFile, contents.evaluation_json},
@@ -162,7 +195,8 @@ Result<PackageReport> WritePackage(const std::filesystem::path& folder, const Mo
   }
   return PackageReport{.manifest = std::move(*manifest),
                        .compared_rows = compared->rows,
-                       .largest_difference = *difference};
+                       .largest_difference = differences->probabilities,
+                       .largest_embedding_difference = differences->embedding};
 }
 
 }  // namespace tidewheel::ml

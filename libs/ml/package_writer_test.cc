@@ -52,6 +52,8 @@ TEST_F(PackageWriterTest, APackageCanBeServedAndAnswersItsGoldenRows) {
   ASSERT_TRUE(report.ok()) << report.error().message;
   EXPECT_EQ(report->compared_rows, 50u);
   EXPECT_LE(report->largest_difference, kEngineTolerance);
+  EXPECT_LE(report->largest_embedding_difference, kEngineTolerance);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "new" / kProfileFile));
 
   for (const auto file : RequiredPackageFiles()) {
     EXPECT_TRUE(std::filesystem::exists(folder_ / "new" / file)) << file;
@@ -77,6 +79,23 @@ TEST_F(PackageWriterTest, TheSameModelGivesTheSameBytes) {
               ReadPackageFile(folder_ / "two" / file, 1 << 24).value())
         << file;
   }
+}
+
+TEST_F(PackageWriterTest, TheProfileIsAFileOfThePackage) {
+  auto contents = Contents();
+  contents.profile = std::string("\x08\x01\0x", 4);
+  ASSERT_TRUE(WritePackage(folder_, FreshModel(), contents).ok());
+  EXPECT_EQ(ReadPackageFile(folder_ / kProfileFile, 100).value(), contents.profile);
+}
+
+TEST_F(PackageWriterTest, AModelWithoutEmbeddingIsWrittenToo) {
+  const auto model =
+      Model::Create(MakeArchitecture("image-cnn", {1, 8, 8}, 4, 0).value(), 1).value();
+  const auto report = WritePackage(folder_, model, Contents());
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_EQ(report->largest_embedding_difference, 0);
+  const auto engine = serving::Engine::Create({}).value();
+  EXPECT_FALSE(engine->Load(folder_ / kOnnxFile).value()->signature().embedding.has_value());
 }
 
 TEST_F(PackageWriterTest, TheCalibrationIsTheModelsOwn) {

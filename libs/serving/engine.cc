@@ -117,18 +117,62 @@ void FreeTheBatch(ov::Model& model) {
   model.reshape(shape);
 }
 
-Result<ModelSignature> SignatureOf(ov::Model& model) {
-  if (model.inputs().size() != 1 || model.outputs().size() != 1) {
+/// A model's signature and which of its outputs are what.
+struct Ports {
+  ModelSignature signature;
+  std::size_t answer = 0;
+  std::size_t embedding = 0;  // Where the signature has one.
+};
+
+Result<Ports> PortsOf(ov::Model& model) {
+  Ports ports;
+  std::optional<std::size_t> answer;
+  std::optional<std::size_t> embedding;
+  bool clear = model.inputs().size() == 1;
+  for (std::size_t i = 0; i < model.outputs().size(); ++i) {
+    const bool embeds = model.outputs().size() > 1 &&
+                        model.output(i).get_names().count(std::string(kEmbeddingOutput)) > 0;
+    auto& found = embeds ? embedding : answer;
+    clear = clear && !found;
+    found = i;
+  }
+  if (!clear || !answer) {
     return Malformed("has " + std::to_string(model.inputs().size()) + " inputs and " +
                      std::to_string(model.outputs().size()) +
-                     " outputs; one of each can be served");
+                     " outputs; one of each can be served, and an output named " +
+                     std::string(kEmbeddingOutput));
   }
   FreeTheBatch(model);
   auto input = Describe(model.input(), "input");
   if (!input) return input.error();
-  auto output = Describe(model.output(), "output");
+  ports.signature.input = std::move(*input);
+  ports.answer = *answer;
+  auto output = Describe(model.output(*answer), "output");
   if (!output) return output.error();
-  return ModelSignature{.input = std::move(*input), .output = std::move(*output)};
+  ports.signature.output = std::move(*output);
+  if (embedding) {
+    ports.embedding = *embedding;
+    auto described = Describe(model.output(*embedding), "output");
+    if (!described) return described.error();
+    // Its port may have further names.
+    described->name = kEmbeddingOutput;
+    ports.signature.embedding = std::move(*described);
+  }
+  return ports;
+}
+
+/// `floats` is what a port with room for `rows` rows takes.
+bool Fits(std::size_t floats, const TensorInfo& info, std::size_t rows) {
+  return floats / info.elements() == rows && floats % info.elements() == 0;
+}
+
+Result<void> Take(const ov::Tensor& answer, std::span<float> out) {
+  if (answer.get_size() != out.size()) {
+    return Error{ErrorCode::kInternal, "the model answered " + std::to_string(answer.get_size()) +
+                                           " numbers instead of " + std::to_string(out.size())};
+  }
+  std::memcpy(out.data(), answer.data<float>(), out.size_bytes());
+  return {};
 }
 
 ov::Shape ShapeOf(const TensorInfo& info, std::size_t rows) {
@@ -163,8 +207,8 @@ std::size_t TensorInfo::elements() const {
 
 /// A compiled model with as many requests as calls may run at a time.
 struct Model::Compiled {
-  Compiled(ov::CompiledModel compiled, ModelSignature described, int concurrency)
-      : model(std::move(compiled)), signature(std::move(described)) {
+  Compiled(ov::CompiledModel compiled, Ports described, int concurrency)
+      : model(std::move(compiled)), ports(std::move(described)) {
     for (int i = 0; i < concurrency; ++i) idle.push_back(model.create_infer_request());
   }
 
@@ -184,7 +228,7 @@ struct Model::Compiled {
   }
 
   ov::CompiledModel model;
-  const ModelSignature signature;
+  const Ports ports;
   std::mutex mutex;  // Guards idle.
   std::condition_variable changed;
   std::vector<ov::InferRequest> idle;
@@ -193,22 +237,30 @@ struct Model::Compiled {
 Model::Model(std::unique_ptr<Compiled> compiled) : compiled_(std::move(compiled)) {}
 Model::~Model() = default;
 
-const ModelSignature& Model::signature() const { return compiled_->signature; }
+const ModelSignature& Model::signature() const { return compiled_->ports.signature; }
 
-Result<void> Model::Infer(std::span<const float> input, std::size_t rows,
-                          std::span<float> output) const {
+Result<void> Model::Infer(std::span<const float> input, std::size_t rows, std::span<float> output,
+                          std::span<float> embedding) const {
   const ModelSignature& expected = signature();
-  const std::size_t input_elements = expected.input.elements();
-  const std::size_t output_elements = expected.output.elements();
-  if (rows == 0 || input.size() / input_elements != rows || input.size() % input_elements != 0) {
+  if (rows == 0 || !Fits(input.size(), expected.input, rows)) {
     return Error{ErrorCode::kInvalidArgument, std::to_string(input.size()) + " floats are not " +
                                                   std::to_string(rows) + " rows of " +
-                                                  std::to_string(input_elements)};
+                                                  std::to_string(expected.input.elements())};
   }
-  if (output.size() / output_elements != rows || output.size() % output_elements != 0) {
+  if (!Fits(output.size(), expected.output, rows)) {
     return Error{ErrorCode::kInvalidArgument, "room for " + std::to_string(output.size()) +
                                                   " answers is not " + std::to_string(rows) +
-                                                  " rows of " + std::to_string(output_elements)};
+                                                  " rows of " +
+                                                  std::to_string(expected.output.elements())};
+  }
+  if (!embedding.empty() && !expected.embedding) {
+    return Error{ErrorCode::kInvalidArgument, "the model has no embedding"};
+  }
+  if (!embedding.empty() && !Fits(embedding.size(), *expected.embedding, rows)) {
+    return Error{ErrorCode::kInvalidArgument, "room for " + std::to_string(embedding.size()) +
+                                                  " numbers of the embedding is not " +
+                                                  std::to_string(rows) + " rows of " +
+                                                  std::to_string(expected.embedding->elements())};
   }
   ov::InferRequest request = compiled_->Take();
   auto done = WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
@@ -216,14 +268,10 @@ Result<void> Model::Infer(std::span<const float> input, std::size_t rows,
     auto* first = const_cast<float*>(input.data());
     request.set_input_tensor(ov::Tensor(ov::element::f32, ShapeOf(expected.input, rows), first));
     request.infer();
-    const ov::Tensor answer = request.get_output_tensor();
-    if (answer.get_size() != output.size()) {
-      return Error{ErrorCode::kInternal, "the model answered " + std::to_string(answer.get_size()) +
-                                             " numbers instead of " +
-                                             std::to_string(output.size())};
-    }
-    std::memcpy(output.data(), answer.data<float>(), output.size_bytes());
-    return {};
+    const Ports& ports = compiled_->ports;
+    auto taken = Take(request.get_output_tensor(ports.answer), output);
+    if (!taken || embedding.empty()) return taken;
+    return Take(request.get_output_tensor(ports.embedding), embedding);
   });
   compiled_->GiveBack(std::move(request));
   return done;
@@ -313,8 +361,8 @@ Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
         // The ONNX reader by name: the engine's other formats are not for foreign bytes.
         const auto frontend = core_->frontends.load_by_framework("onnx");
         const auto model = frontend->convert(frontend->load(input));
-        auto signature = SignatureOf(*model);
-        if (!signature) return signature.error();
+        auto ports = PortsOf(*model);
+        if (!ports) return ports.error();
 
         // Float32 by name: where the processor has AMX, bf16 would be taken silently. No pinning,
         // because the calling thread computes and belongs to the caller.
@@ -327,7 +375,7 @@ Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
           return Error{ErrorCode::kInternal, "the engine does not keep to float32"};
         }
         auto loaded = std::make_unique<Model>(std::make_unique<Model::Compiled>(
-            std::move(compiled), std::move(*signature), options.concurrency));
+            std::move(compiled), std::move(*ports), options.concurrency));
         for (const std::size_t rows : options.warm_up_rows) {
           const std::vector<float> zeros(rows * loaded->signature().input.elements());
           std::vector<float> answers(rows * loaded->signature().output.elements());

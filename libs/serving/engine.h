@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -23,9 +24,13 @@ struct TensorInfo {
   friend bool operator==(const TensorInfo&, const TensorInfo&) = default;
 };
 
+/// The name of a second output that is not the answer, but where the input lies.
+inline constexpr std::string_view kEmbeddingOutput = "embedding";
+
 struct ModelSignature {
   TensorInfo input;
   TensorInfo output;
+  std::optional<TensorInfo> embedding{};
 
   friend bool operator==(const ModelSignature&, const ModelSignature&) = default;
 };
@@ -55,9 +60,11 @@ class Model {
   const ModelSignature& signature() const;
 
   /// Runs `rows` rows in the calling thread. `input` holds rows x input.elements(), `output` takes
-  /// rows x output.elements(). Thread-safe. kInvalidArgument: sizes that do not fit; kInternal: the
-  /// engine failed.
-  Result<void> Infer(std::span<const float> input, std::size_t rows, std::span<float> output) const;
+  /// rows x output.elements(), `embedding` rows x embedding->elements(), or is empty when it is not
+  /// wanted. Thread-safe. kInvalidArgument: sizes that do not fit, or an embedding of a model that
+  /// has none; kInternal: the engine failed.
+  Result<void> Infer(std::span<const float> input, std::size_t rows, std::span<float> output,
+                     std::span<float> embedding = {}) const;
 
   /// Answers the rows and compares with what is expected; gives the largest difference.
   /// kFailedPrecondition: it is above `tolerance`, or an answer is not a number.
@@ -82,8 +89,9 @@ class Engine {
   Result<std::unique_ptr<Model>> Load(const std::filesystem::path& onnx_file) const;
 
   /// Reads, compiles and warms up. kInvalidArgument: no ONNX model, or not one float32 input and
-  /// one float32 output with a free batch as first size. kUnimplemented names the operators
-  /// OpenVINO does not know. kResourceExhausted: larger than at_most_model_bytes.
+  /// one float32 output with a free batch as first size, beside which only an output named
+  /// "embedding" may be. kUnimplemented names the operators OpenVINO does not know.
+  /// kResourceExhausted: larger than at_most_model_bytes.
   Result<std::unique_ptr<Model>> LoadBytes(std::string_view onnx) const;
 
  private:

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "tidewheel/base/random.h"
+#include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/graph/onnx_graph.h"
 
 namespace tidewheel::serving {
@@ -124,6 +125,58 @@ TEST_F(EngineTest, ARowsAnswerDoesNotDependOnItsBatch) {
   }
 }
 
+TEST_F(EngineTest, TheEmbeddingComesBesideTheAnswer) {
+  EXPECT_EQ(kEmbeddingOutput, ml::kEmbeddingName);
+  // One hidden value and no bias: what goes into the last layer is known.
+  const ml::Architecture architecture{
+      {1, 1, 2}, 2, {ml::Flatten{}, ml::Linear{1}, ml::Relu{}, ml::Linear{2}}, /*embedding=*/3};
+  const auto plan = ml::PlanArchitecture(architecture).value();
+  const std::vector<ml::NamedTensor> weights = {{"layer1_weight", {1, 2}, {2, 1}},
+                                                {"layer1_bias", {1}, {0}},
+                                                {"layer3_weight", {2, 1}, {1, 0}},
+                                                {"layer3_bias", {2}, {0, 0}}};
+  const auto model =
+      engine_->LoadBytes(ml::PrintOnnx(architecture, weights, /*temperature=*/3.0).value()).value();
+  ASSERT_EQ(model->signature().embedding, (TensorInfo{"embedding", {-1, 3}}));
+  EXPECT_EQ(model->signature().output, (TensorInfo{ml::kOutputName, {-1, 2}}));
+
+  const std::vector<float> input = {1, 3, -1, 1};
+  std::vector<float> answers(4);
+  std::vector<float> embedding(6);
+  ASSERT_TRUE(model->Infer(input, 2, answers, embedding).ok());
+
+  const auto matrix = ml::ProjectionOf(architecture, plan).matrix;
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(double{embedding[i]}, 5 * double{matrix[i]}, 1e-5);
+    EXPECT_EQ(embedding[3 + i], 0);
+  }
+  EXPECT_EQ(answers, InferAll(*model, input));
+}
+
+TEST_F(EngineTest, AModelWithoutEmbeddingIsServedAsBefore) {
+  const auto architecture = ml::MakeArchitecture("image-cnn", kShape, kClasses, 0).value();
+  const auto plan = ml::PlanArchitecture(architecture).value();
+  const auto bare =
+      engine_->LoadBytes(ml::PrintOnnx(architecture, ml::InitialWeights(plan, 7)).value()).value();
+  EXPECT_FALSE(bare->signature().embedding.has_value());
+  // The embedding changes no bit of an answer.
+  const auto input = Noise(9 * 360, 5);
+  EXPECT_EQ(InferAll(*bare, input),
+            InferAll(*engine_->LoadBytes(OnnxOf("image-cnn")).value(), input));
+
+  std::vector<float> answers(9 * kClasses);
+  std::vector<float> embedding(9 * 16);
+  const auto refused = bare->Infer(input, 9, answers, embedding);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_THAT(refused.error().message, HasSubstr("no embedding"));
+}
+
+TEST_F(EngineTest, ASecondOutputOfAnotherNameIsRefused) {
+  const auto model = engine_->LoadBytes(Replaced(OnnxOf("image-cnn"), "embedding", "attention"));
+  ASSERT_FALSE(model.ok());
+  EXPECT_THAT(model.error().message, HasSubstr("2 outputs"));
+}
+
 TEST_F(EngineTest, SizesThatDoNotFitAreRefused) {
   const auto model = engine_->LoadBytes(OnnxOf("image-linear")).value();
   std::vector<float> output(kClasses);
@@ -131,6 +184,9 @@ TEST_F(EngineTest, SizesThatDoNotFitAreRefused) {
   EXPECT_EQ(model->Infer(Noise(359, 1), 1, output).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(model->Infer(Noise(720, 1), 1, output).error().code, ErrorCode::kInvalidArgument);
   EXPECT_EQ(model->Infer({}, 0, {}).error().code, ErrorCode::kInvalidArgument);
+  std::vector<float> embedding(15);
+  EXPECT_EQ(model->Infer(Noise(360, 1), 1, output, embedding).error().code,
+            ErrorCode::kInvalidArgument);
   EXPECT_EQ(model->Infer(Noise(720, 1), 2, output).error().code, ErrorCode::kInvalidArgument);
 }
 

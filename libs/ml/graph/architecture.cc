@@ -11,6 +11,7 @@ namespace {
 constexpr int kMostSize = 1 << 16;  // Of a side, of channels, of outputs.
 constexpr int kMostLayers = 256;
 constexpr std::size_t kMostParameters = std::size_t{1} << 28;
+constexpr int kMostEmbeddingNumbers = 1024;
 
 Error Wrong(std::string message) { return Error{ErrorCode::kInvalidArgument, std::move(message)}; }
 
@@ -53,6 +54,7 @@ class Planner {
                    " outputs, not in one for each of " + std::to_string(architecture_.classes) +
                    " classes");
     }
+    if (const auto fine = PlanEmbedding(); !fine) return fine.error();
     return std::move(plan_);
   }
 
@@ -112,7 +114,24 @@ class Planner {
         AddParameters({linear.outputs, flow_.features}, linear.outputs, flow_.features);
     if (!added) return added;
     plan_.flops_per_row += 2.0 * static_cast<double>(flow_.features) * linear.outputs;
+    plan_.last_linear = index_;
+    plan_.embedding_inputs = flow_.features;
     flow_.features = linear.outputs;
+    return {};
+  }
+
+  Result<void> PlanEmbedding() {
+    const int numbers = architecture_.embedding;
+    if (numbers < 0 || numbers > kMostEmbeddingNumbers) {
+      return Wrong("an embedding has 0 to " + std::to_string(kMostEmbeddingNumbers) + " numbers");
+    }
+    if (numbers == 0) return {};
+    if (plan_.embedding_inputs == 0) return Wrong("an embedding needs a linear layer");
+    if (static_cast<std::size_t>(plan_.embedding_inputs) >
+        kMostParameters / static_cast<std::size_t>(numbers)) {
+      return Wrong("the embedding's matrix has more than " + std::to_string(kMostParameters) +
+                   " numbers");
+    }
     return {};
   }
 
@@ -230,8 +249,8 @@ Result<ArchitecturePlan> PlanArchitecture(const Architecture& architecture) {
 
 std::vector<std::string_view> RecipeNames() { return {"image-linear", "image-cnn"}; }
 
-Result<Architecture> MakeArchitecture(std::string_view recipe, const ImageShape& input,
-                                      int classes) {
+Result<Architecture> MakeArchitecture(std::string_view recipe, const ImageShape& input, int classes,
+                                      int embedding) {
   std::optional<Architecture> made;
   if (recipe == "image-linear") made = LinearOn(input, classes);
   if (recipe == "image-cnn") made = SmallCnnOn(input, classes);
@@ -240,6 +259,7 @@ Result<Architecture> MakeArchitecture(std::string_view recipe, const ImageShape&
     for (const auto name : RecipeNames()) known += (known.empty() ? "" : ", ") + std::string(name);
     return Error{ErrorCode::kNotFound, "no recipe " + std::string(recipe) + "; there are " + known};
   }
+  made->embedding = embedding;
   if (const auto plan = PlanArchitecture(*made); !plan) {
     return Prefixed("recipe " + std::string(recipe) + ": ", plan.error());
   }
@@ -253,6 +273,9 @@ std::string PrintArchitecture(const Architecture& architecture) {
                      " width=" + std::to_string(input.width) +
                      "\nclasses count=" + std::to_string(architecture.classes) + "\n";
   for (const Layer& layer : architecture.layers) text += Print(layer) + "\n";
+  if (architecture.embedding != 0) {
+    text += "embedding numbers=" + std::to_string(architecture.embedding) + "\n";
+  }
   return text;
 }
 
@@ -280,7 +303,11 @@ Result<Architecture> ParseArchitecture(std::string_view text) {
       const auto count = Take<int>(fields, "count");
       fine = kind == "classes" && count;
       if (fine) architecture.classes = *count;
-    } else if (auto layer = MakeLayer(kind, fields)) {
+    } else if (kind == "embedding" && architecture.embedding == 0) {
+      const auto numbers = Take<int>(fields, "numbers");
+      fine = numbers && *numbers > 0;
+      if (fine) architecture.embedding = *numbers;
+    } else if (auto layer = MakeLayer(kind, fields); layer && architecture.embedding == 0) {
       architecture.layers.push_back(*layer);
       fine = true;
     }

@@ -60,11 +60,14 @@ using Layer = std::variant<Conv2d, Relu, MaxPool, GlobalAveragePool, Flatten, Li
 
 /// The one definition of a model: the TorchScript module and the ONNX graph are both made from it.
 /// The last layer gives one logit for each class; the softmax that makes probabilities of them
-/// follows by itself.
+/// follows by itself. The embedding is what goes into the last linear layer times a fixed random
+/// matrix (embedding.h): it is not trained and changes no probability.
 struct Architecture {
   ImageShape input;
   int classes = 0;
   std::vector<Layer> layers;
+  /// How many numbers the embedding has; 0: there is none.
+  int embedding = 0;
 
   friend bool operator==(const Architecture&, const Architecture&) = default;
 };
@@ -90,22 +93,27 @@ struct PlannedLayer {
 struct ArchitecturePlan {
   std::vector<PlannedLayer> layers;
   std::vector<Parameter> parameters;
-  double flops_per_row = 0;  // Forward, multiply and add counted as two.
+  double flops_per_row = 0;  // Forward, multiply and add counted as two; without the embedding.
+  // With an embedding: which layer its numbers go into, and how many they are.
+  std::size_t last_linear = 0;
+  std::int64_t embedding_inputs = 0;
 };
 
 /// kInvalidArgument names the layer whose sizes do not fit, and the limit of one that is too large
-/// (2^28 parameters in all).
+/// (2^28 parameters in all), or says why there can be no embedding.
 Result<ArchitecturePlan> PlanArchitecture(const Architecture& architecture);
 
 /// The recipes that are built in: "image-linear", "image-cnn".
 std::vector<std::string_view> RecipeNames();
 
+inline constexpr int kDefaultEmbeddingNumbers = 16;
+
 /// kNotFound lists the recipes there are; kInvalidArgument: the recipe cannot take this shape.
-Result<Architecture> MakeArchitecture(std::string_view recipe, const ImageShape& input,
-                                      int classes);
+Result<Architecture> MakeArchitecture(std::string_view recipe, const ImageShape& input, int classes,
+                                      int embedding = kDefaultEmbeddingNumbers);
 
 /// One line for the input, one for the classes, one for each layer: "conv2d channels=32 kernel=3
-/// padding=1".
+/// padding=1", and one for the embedding if there is one.
 std::string PrintArchitecture(const Architecture& architecture);
 
 /// Reads what PrintArchitecture wrote. kInvalidArgument names the line.

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/graph/torchscript_source.h"
 #include "tidewheel/ml/graph/weights.h"
 
@@ -117,10 +118,50 @@ TEST(WeightsTest, VarianceIsWhatTheLayerAfterwardsAsksFor) {
   EXPECT_EQ(variance(weights[1]), 0);
 }
 
-TEST(TorchScriptSourceTest, EveryParameterIsUsedOnce) {
-  const auto plan = PlanArchitecture(MakeArchitecture("image-cnn", {3, 8, 8}, 3).value()).value();
+TEST(EmbeddingTest, TheMatrixIsTheArchitecturesAndKeepsLengthsInExpectation) {
+  const auto architecture = MakeArchitecture("image-cnn", {3, 8, 8}, 3, 400).value();
+  const auto plan = PlanArchitecture(architecture).value();
+  const Projection projection = ProjectionOf(architecture, plan);
 
-  const std::string source = PrintTorchScript(plan);
+  EXPECT_EQ(plan.last_linear, 10u);
+  EXPECT_EQ(projection.inputs, 128);
+  ASSERT_EQ(projection.matrix.size(), 128u * 400);
+  double squares = 0;
+  for (const float element : projection.matrix) squares += double{element} * double{element};
+  EXPECT_NEAR(squares / 400, 1, 0.03);
+  EXPECT_EQ(ProjectionOf(architecture, plan).matrix, projection.matrix);
+
+  const auto other = MakeArchitecture("image-cnn", {3, 8, 8}, 4, 400).value();
+  EXPECT_NE(ProjectionOf(other, PlanArchitecture(other).value()).seed, projection.seed);
+}
+
+TEST(EmbeddingTest, ItIsWrittenOnlyWhereThereIsOneAndReadBack) {
+  const auto with = MakeArchitecture("image-linear", {1, 4, 4}, 2).value();
+  EXPECT_EQ(with.embedding, kDefaultEmbeddingNumbers);
+  EXPECT_THAT(PrintArchitecture(with), HasSubstr("embedding numbers=16\n"));
+  EXPECT_EQ(ParseArchitecture(PrintArchitecture(with)).value(), with);
+  // What was written before there were embeddings.
+  const auto before = MakeArchitecture("image-linear", {1, 4, 4}, 2, 0).value();
+  EXPECT_THAT(PrintArchitecture(before), ::testing::Not(HasSubstr("embedding")));
+  EXPECT_EQ(ParseArchitecture(PrintArchitecture(before)).value().embedding, 0);
+  for (const std::string line : {"embedding numbers=0", "embedding", "embedding numbers=2000",
+                                 "embedding numbers=3\nembedding numbers=3"}) {
+    EXPECT_FALSE(ParseArchitecture(PrintArchitecture(before) + line + "\n").ok()) << line;
+  }
+}
+
+TEST(EmbeddingTest, ItNeedsALinearLayer) {
+  const auto plan =
+      PlanArchitecture({{1, 4, 4}, 2, {Conv2d{2, 3, 1}, GlobalAveragePool{}, Flatten{}}, 8});
+  ASSERT_FALSE(plan.ok());
+  EXPECT_THAT(plan.error().message, HasSubstr("needs a linear layer"));
+}
+
+TEST(TorchScriptSourceTest, EveryParameterIsUsedOnce) {
+  const auto architecture = MakeArchitecture("image-cnn", {3, 8, 8}, 3).value();
+  const auto plan = PlanArchitecture(architecture).value();
+
+  const std::string source = PrintTorchScript(architecture, plan);
 
   for (const Parameter& parameter : plan.parameters) {
     const auto first = source.find("self." + parameter.name);

@@ -8,12 +8,15 @@
 #include <initializer_list>
 #include <utility>
 
+#include "tidewheel/ml/graph/embedding.h"
+
 namespace tidewheel::ml {
 namespace {
 
 constexpr int kOpset = 13;
 constexpr int kIrVersion = 7;  // The one that came with opset 13.
 constexpr char kBatch[] = "batch";
+constexpr char kProjection[] = "embedding_projection";
 
 /// Adds one node after another, each to what the last one gave.
 class GraphWriter {
@@ -39,6 +42,9 @@ class GraphWriter {
   }
   void operator()(const Dropout&) {}  // Only while training.
 
+  /// What the next layer takes.
+  const std::string& last() const { return last_; }
+
   void Append(const PlannedLayer& layer) {
     layer_ = &layer;
     std::visit(*this, layer.layer);
@@ -54,6 +60,17 @@ class GraphWriter {
     }
     SetInt(Add("Softmax"), "axis", 1);
     graph_.mutable_node()->rbegin()->set_output(0, kOutputName);
+  }
+
+  void AppendEmbedding(const std::string& activations, const Projection& projection) {
+    onnx::TensorProto& matrix = *graph_.add_initializer();
+    matrix.set_name(kProjection);
+    matrix.set_data_type(onnx::TensorProto::FLOAT);
+    matrix.add_dims(projection.inputs);
+    matrix.add_dims(projection.numbers);
+    matrix.set_raw_data(projection.matrix.data(), projection.matrix.size() * sizeof(float));
+    last_ = activations;
+    Add("MatMul", {kProjection}).set_output(0, kEmbeddingName);
   }
 
  private:
@@ -145,8 +162,16 @@ Result<std::string> PrintOnnx(const Architecture& architecture,
     tensor.set_raw_data(weight.elements.data(), weight.elements.size() * sizeof(float));
   }
   GraphWriter writer(graph);
-  for (const PlannedLayer& layer : plan->layers) writer.Append(layer);
+  std::string activations;
+  for (std::size_t i = 0; i < plan->layers.size(); ++i) {
+    if (i == plan->last_linear) activations = writer.last();
+    writer.Append(plan->layers[i]);
+  }
   writer.AppendSoftmax(temperature);
+  if (architecture.embedding != 0) {
+    writer.AppendEmbedding(activations, ProjectionOf(architecture, *plan));
+    Describe(*graph.add_output(), kEmbeddingName, {architecture.embedding});
+  }
 
   std::string bytes;
   {

@@ -39,9 +39,23 @@ std::string Expression(const PlannedLayer& planned) {
 
 }  // namespace
 
-std::string PrintTorchScript(const ArchitecturePlan& plan) {
-  std::string source = "def logits(self, x: Tensor) -> Tensor:\n";
-  for (const PlannedLayer& planned : plan.layers) source += "    x = " + Expression(planned) + "\n";
+std::string PrintTorchScript(const Architecture& architecture, const ArchitecturePlan& plan) {
+  const bool embeds = architecture.embedding != 0;
+  std::string source;
+  const auto add_layers = [&](std::size_t first, std::size_t end) {
+    for (std::size_t i = first; i < end; ++i) {
+      source += "    x = " + Expression(plan.layers[i]) + "\n";
+    }
+  };
+  if (embeds) {
+    source += "def features(self, x: Tensor) -> Tensor:\n";
+    add_layers(0, plan.last_linear);
+    source += std::string("    return x\n\ndef embed(self, x: Tensor) -> Tensor:\n") +
+              "    return torch.matmul(self.features(x), self." + kProjectionBuffer + ")\n\n";
+  }
+  source += "def logits(self, x: Tensor) -> Tensor:\n";
+  if (embeds) source += "    x = self.features(x)\n";
+  add_layers(embeds ? plan.last_linear : 0, plan.layers.size());
   source +=
       "    return x\n"
       "\n"
