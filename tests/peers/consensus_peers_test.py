@@ -1,5 +1,9 @@
 """Votes to labels beside crowd-kit and cleanlab, and coefficients of agreement beside scikit-learn, nltk and crowd-kit."""
 
+import csv
+import os
+import pathlib
+
 import numpy
 import sklearn.metrics
 from cleanlab.multiannotator import get_label_quality_multiannotator
@@ -12,6 +16,7 @@ from tidewheel_peers import consensus as ours
 
 # items, workers, classes, votes an item
 SHAPES = [(30, 4, 2, 3), (80, 6, 3, 4), (150, 9, 5, 3)]
+PUBLIC = ("product", "bluebird", "dog")
 
 
 class Crowd:
@@ -60,6 +65,36 @@ def crowds(seed, **kind):
             if empty and shape[2] == 2:
                 continue
             yield f"seed {seed}, {shape}{', empty class' if empty else ''}{kind or ''}", Crowd(seed, *shape, empty=empty, **kind)
+
+
+class PublicCrowd:
+    """A public set of votes whose truth is known, its rows as the file has them."""
+
+    def __init__(self, name):
+        root = pathlib.Path(os.environ.get("TIDEWHEEL_DATA") or pathlib.Path(__file__).resolve().parents[3] / "shared" / "data")
+        rows, truth = self.rows(root / "crowd" / name / "label.csv"), self.rows(root / "crowd" / name / "truth.csv")
+        items, workers = ({each: i for i, each in enumerate(sorted({row[column] for row in rows}))} for column in (0, 1))
+        self.item = numpy.array([items[row[0]] for row in rows], dtype=numpy.int32)
+        self.worker = numpy.array([workers[row[1]] for row in rows], dtype=numpy.int32)
+        self.label = numpy.array([int(row[2]) for row in rows], dtype=numpy.int32)
+        self.truth = {items[row[0]]: int(row[1]) for row in truth if row[0] in items}
+        self.shape = len(items), len(workers), int(self.label.max()) + 1
+
+    @staticmethod
+    def rows(path):
+        with path.open(newline="") as stream:
+            return list(csv.reader(stream))[1:]
+
+    def arrays(self):
+        return self.item, self.worker, self.label, *self.shape
+
+    def table(self, in_order):
+        """In order: workers and labels first appear in ascending order."""
+        order = numpy.lexsort((self.item, self.label, self.worker)) if in_order else slice(None)
+        return crowd_kit.votes(self.item[order], self.worker[order], self.label[order])
+
+    def accuracy(self, label):
+        return numpy.mean([label[item] == true for item, true in self.truth.items()])
 
 
 class ConsensusTest(compare.PeersTest):
@@ -201,6 +236,20 @@ class MaceTest(ConsensusTest):
             found = ours.mace(*crowd.arrays())
             crowd.item, crowd.worker, crowd.label = crowd.item[order], crowd.worker[order], crowd.label[order]
             self.agree(ours.mace(*crowd.arrays())["posterior"], found["posterior"], f"seed {seed}", tolerance=0)
+
+    def test_accuracy_on_public_votes_is_crowd_kits_where_its_numbering_is_in_order(self):
+        for name in PUBLIC:
+            crowd = PublicCrowd(name)
+            for method, variational in [("vb", True), ("em", False)]:
+                theirs = crowd_kit.MACE(n_restarts=1, n_iter=800, method=method).fit(crowd.table(in_order=True))
+                found = ours.mace(*crowd.arrays(), restarts=1, rounds=800, tolerance=0, estimate_prior=False, variational=variational)
+                self.assertAlmostEqual(crowd.accuracy(found["label"]), crowd.accuracy(theirs.labels_), delta=0.002, msg=f"{name}, {method}")
+
+    def test_accuracy_on_public_votes_is_not_crowd_kits_with_the_rows_as_they_come(self):
+        for name in PUBLIC:
+            crowd = PublicCrowd(name)
+            theirs = crowd_kit.MACE(n_restarts=1).fit(crowd.table(in_order=False))
+            self.differ("mace_public_rows", crowd.accuracy(ours.mace(*crowd.arrays())["label"]), crowd.accuracy(theirs.labels_), name)
 
     def test_restarts_differ_as_crowd_kits_do_not(self):
         crowd = Crowd(3, 40, 6, 3, 5)
