@@ -232,6 +232,40 @@ TEST_F(AnalyzeTest, ExpectsPerformanceBeforeTheLabelsCome) {
               HasSubstr("moon"));
 }
 
+TEST_F(AnalyzeTest, ExpectsPerformanceOfThreeClasses) {
+  Random random(15);
+  const auto rows = [&](bool labels) {
+    std::string text = labels ? "a,b,c,predicted,label\n" : "a,b,c,predicted\n";
+    for (int i = 0; i < 3'000; ++i) {
+      // The answer is right seven times in ten, and says so.
+      const int answer = i % 3;
+      for (int k = 0; k < 3; ++k) text += k == answer ? "0.7," : "0.15,";
+      text += std::to_string(answer);
+      if (labels) {
+        const double u = random.Uniform();
+        text += "," + std::to_string(u < 0.7    ? answer
+                                     : u < 0.85 ? (answer + 1) % 3
+                                                : (answer + 2) % 3);
+      }
+      text += "\n";
+    }
+    return text;
+  };
+  runner_.Write("reference.csv", rows(true));
+  runner_.Write("current.csv", rows(false));
+
+  const auto found = Analyze({"estimate", "reference.csv", "current.csv", "--metric", "accuracy",
+                              "--score", "a,b,c", "--chunk", "1000", "--json"});
+
+  ASSERT_EQ(found.status, 0) << found.err;
+  EXPECT_NEAR(NumberAt(found.Json(), {"chunks", "2", "estimated"}), 0.7, 0.05);
+  runner_.Write("wrong.csv", "a,b,c,predicted\n0.7,0.15,0.15,3\n");
+  EXPECT_THAT(Analyze({"estimate", "reference.csv", "wrong.csv", "--metric", "accuracy", "--score",
+                       "a,b,c", "--chunk", "1000"})
+                  .err,
+              HasSubstr("a class of 0 to 2"));
+}
+
 TEST_F(AnalyzeTest, EstimatesTheLossOfARegression) {
   Random random(6);
   const auto rows = [&](bool far) {

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -28,19 +29,22 @@ struct EstimateOptions {
   std::filesystem::path current;
   std::filesystem::path targets;
   std::string metric = "roc_auc";
-  std::string score = "score";
+  std::vector<std::string> scores = {"score"};
   std::string predicted = "predicted";
   std::string target = "label";
   std::string id = "id";
   std::string timestamp = "timestamp";
   std::string chunk = "month";
   std::vector<std::string> features;
+
+  std::size_t classes() const { return std::max<std::size_t>(scores.size(), 2); }
 };
 
 /// One file's columns, in the order of its rows.
 struct Rows {
   std::vector<std::string> times;
-  std::vector<double> score;            // Of class 1; a regression's prediction.
+  std::size_t columns = 1;              // Of scores: one, or one for each class.
+  std::vector<double> score;            // Row by row, of class 1 or of each; a regression's answer.
   std::vector<std::int32_t> predicted;  // Of a classifier.
   std::vector<double> target;           // Empty where there is none.
   std::vector<std::vector<double>> features;
@@ -53,20 +57,21 @@ struct Chunk {
   std::size_t to = 0;
 };
 
-Result<std::vector<std::int32_t>> Classes(const NumberTable& table, const std::string& name,
-                                          const std::filesystem::path& path) {
-  const auto numbers = table.Numbers(name);
-  if (!numbers) return numbers.error();
-  std::vector<std::int32_t> classes;
-  for (const double number : *numbers) {
-    if (number != 0 && number != 1) {
-      return Error{ErrorCode::kInvalidArgument, path.string() + ", row " +
-                                                    std::to_string(classes.size()) + ", column " +
-                                                    name + ": 0 or 1 is wanted"};
+/// Numbers that are classes, from 0.
+Result<std::vector<std::int32_t>> ClassesOf(std::span<const double> numbers, std::size_t classes,
+                                            const std::string& column) {
+  std::vector<std::int32_t> found;
+  for (const double number : numbers) {
+    if (!(number >= 0 && number < static_cast<double>(classes) && number == std::floor(number))) {
+      return Error{
+          ErrorCode::kInvalidArgument,
+          column + ", row " + std::to_string(found.size()) + ": " +
+              (classes == 2 ? "0 or 1" : "a class of 0 to " + std::to_string(classes - 1)) +
+              " is wanted"};
     }
-    classes.push_back(static_cast<std::int32_t>(number));
+    found.push_back(static_cast<std::int32_t>(number));
   }
-  return classes;
+  return found;
 }
 
 Result<std::vector<double>> Column(const NumberTable& table, const std::string& name) {
@@ -110,8 +115,12 @@ Result<Rows> ReadRows(const std::filesystem::path& path, const EstimateOptions& 
   const bool by_time =
       options.chunk == "month" || options.chunk == "day" || options.chunk == "year";
   TableOptions wanted;
-  wanted.columns.push_back({regression ? options.predicted : options.score, ColumnKind::kNumbers});
-  if (!regression) wanted.columns.push_back({options.predicted, ColumnKind::kNumbers});
+  wanted.columns.push_back({options.predicted, ColumnKind::kNumbers});
+  if (!regression) {
+    for (const auto& score : options.scores) {
+      wanted.columns.push_back({score, ColumnKind::kNumbers});
+    }
+  }
   if (by_time) wanted.columns.push_back({options.timestamp, ColumnKind::kTexts});
   for (const auto& feature : options.features) {
     wanted.columns.push_back({feature, ColumnKind::kNumbers});
@@ -123,13 +132,24 @@ Result<Rows> ReadRows(const std::filesystem::path& path, const EstimateOptions& 
   if (!table) return table.error();
 
   Rows rows;
-  auto score = Column(*table, regression ? options.predicted : options.score);
-  if (!score) return score.error();
-  rows.score = *std::move(score);
-  if (!regression) {
-    auto predicted = Classes(*table, options.predicted, path);
+  const auto answers = Column(*table, options.predicted);
+  if (!answers) return answers.error();
+  if (regression) {
+    rows.score = *answers;
+  } else {
+    auto predicted =
+        ClassesOf(*answers, options.classes(), path.string() + ", column " + options.predicted);
     if (!predicted) return predicted.error();
     rows.predicted = *std::move(predicted);
+    rows.columns = options.scores.size();
+    rows.score.resize(answers->size() * rows.columns);
+    for (std::size_t k = 0; k < rows.columns; ++k) {
+      const auto score = Column(*table, options.scores[k]);
+      if (!score) return score.error();
+      for (std::size_t i = 0; i < score->size(); ++i) {
+        rows.score[i * rows.columns + k] = (*score)[i];
+      }
+    }
   }
   for (const auto& feature : options.features) {
     auto column = Column(*table, feature);
@@ -187,8 +207,9 @@ Result<std::vector<Chunk>> Cut(const Rows& rows, const EstimateOptions& options)
     return Error{ErrorCode::kInvalidArgument,
                  "--chunk is year, month, day or a number of rows, not " + options.chunk};
   }
-  for (std::size_t from = 0; from < rows.score.size(); from += size) {
-    const std::size_t to = std::min(from + size, rows.score.size());
+  const std::size_t count = rows.score.size() / rows.columns;
+  for (std::size_t from = 0; from < count; from += size) {
+    const std::size_t to = std::min(from + size, count);
     chunks.push_back({std::to_string(from), from, to});
   }
   return chunks;
@@ -208,39 +229,52 @@ struct Line {
   std::string problem = {};
 };
 
+/// One score a row, of class 1.
+struct TwoClasses {
+  using Estimator = stats::BinaryEstimator;
+
+  static stats::BinaryRows Of(const Rows& rows, const std::vector<std::int32_t>& labels,
+                              const Chunk& chunk) {
+    return {Part(rows.score, chunk), Part(rows.predicted, chunk), Part(labels, chunk)};
+  }
+};
+
+/// A probability of each class.
+struct ManyClasses {
+  using Estimator = stats::MulticlassEstimator;
+
+  static stats::MulticlassRows Of(const Rows& rows, const std::vector<std::int32_t>& labels,
+                                  const Chunk& chunk) {
+    const std::size_t count = chunk.to - chunk.from;
+    return {{std::span(rows.score).subspan(chunk.from * rows.columns, count * rows.columns), count,
+             rows.columns},
+            Part(rows.predicted, chunk),
+            Part(labels, chunk)};
+  }
+};
+
+template <typename Classes>
 Result<std::vector<Line>> EstimateClassifier(const Rows& reference, const Rows& current,
                                              const std::vector<Chunk>& reference_chunks,
                                              const std::vector<Chunk>& chunks,
+                                             const EstimateOptions& options,
                                              stats::PerformanceMetric metric) {
-  const auto labels_of =
-      [](const std::vector<double>& target) -> Result<std::vector<std::int32_t>> {
-    std::vector<std::int32_t> labels;
-    for (const double value : target) {
-      if (value != 0 && value != 1) {
-        return Error{ErrorCode::kInvalidArgument,
-                     "row " + std::to_string(labels.size()) + ": a target is 0 or 1"};
-      }
-      labels.push_back(static_cast<std::int32_t>(value));
-    }
-    return labels;
-  };
-  const auto reference_labels = labels_of(reference.target);
+  const auto reference_labels =
+      ClassesOf(reference.target, options.classes(), "targets of the reference");
   if (!reference_labels) return reference_labels.error();
-  const auto current_labels = labels_of(current.target);
+  const auto current_labels = ClassesOf(current.target, options.classes(), "targets");
   if (!current_labels) return current_labels.error();
 
-  std::vector<stats::BinaryRows> parts;
+  std::vector<decltype(Classes::Of(reference, *reference_labels, {}))> parts;
   for (const Chunk& chunk : reference_chunks) {
-    parts.push_back({Part(reference.score, chunk), Part(reference.predicted, chunk),
-                     Part(*reference_labels, chunk)});
+    parts.push_back(Classes::Of(reference, *reference_labels, chunk));
   }
-  const auto estimator = stats::BinaryEstimator::Fit(parts);
+  const auto estimator = Classes::Estimator::Fit(parts);
   if (!estimator) return estimator.error();
   std::vector<Line> lines;
   for (const Chunk& chunk : chunks) {
     Line line{.chunk = chunk};
-    const stats::BinaryRows rows{Part(current.score, chunk), Part(current.predicted, chunk),
-                                 Part(*current_labels, chunk)};
+    const auto rows = Classes::Of(current, *current_labels, chunk);
     if (const auto estimate = estimator->Estimate(metric, rows)) {
       line.estimate = *estimate;
     } else if (estimate.error().code == ErrorCode::kFailedPrecondition) {
@@ -408,10 +442,13 @@ Result<ExitStatus> Run(CommandLine& line, const EstimateOptions& options) {
   const auto chunks = Cut(*current, options);
   if (!chunks) return Prefixed(options.current.string() + ": ", chunks.error());
 
-  const auto lines =
-      classifier
-          ? EstimateClassifier(*reference, *current, *reference_chunks, *chunks, *classifier)
-          : EstimateRegression(*reference, *current, *reference_chunks, *chunks, *regression);
+  const auto lines = !classifier ? EstimateRegression(*reference, *current, *reference_chunks,
+                                                      *chunks, *regression)
+                     : options.scores.size() == 1
+                         ? EstimateClassifier<TwoClasses>(*reference, *current, *reference_chunks,
+                                                          *chunks, options, *classifier)
+                         : EstimateClassifier<ManyClasses>(*reference, *current, *reference_chunks,
+                                                           *chunks, options, *classifier);
   if (!lines) return lines.error();
   if (const auto told = Tell(line, options.metric, *lines); !told) return told.error();
   return ExitStatus::kOk;
@@ -434,7 +471,10 @@ void AddAnalyzeEstimate(CommandLine& line, CLI::App* group) {
                    "accuracy, precision, recall, specificity, f1, roc_auc, average_precision; "
                    "of a regression mean_absolute_error and its kin")
       ->capture_default_str();
-  command->add_option("--score", options->score, "Column: probability of class 1")
+  command
+      ->add_option("--score", options->scores,
+                   "Column: probability of class 1; or one for each class, from class 0 on")
+      ->delimiter(',')
       ->capture_default_str();
   command->add_option("--predicted", options->predicted, "Column: the model's answer")
       ->capture_default_str();
