@@ -11,6 +11,11 @@ namespace tidewheel::inference {
 namespace {
 
 constexpr std::chrono::seconds kRegistryDeadline{2};
+constexpr char kSecondsName[] = "tidewheel_inference_predict_seconds";
+constexpr char kSecondsHelp[] =
+    "From a request's arrival to its answer, by who gave it; of a shadow, the model's own part.";
+constexpr char kDroppedName[] = "tidewheel_inference_captures_dropped_total";
+constexpr char kDroppedHelp[] = "Inputs that should have been kept and were not, by reason.";
 
 }  // namespace
 
@@ -32,15 +37,11 @@ Result<void> App::Start() {
   broker_ = *std::move(broker);
   if (auto opened = OpenPublisher(); !opened) return opened;
   sink_.emplace(*publisher_);
+  StartBackground();
 
   loader_.emplace(*payloads_, *engine_);
   follower_.emplace(deployments_, *loader_, table_, clock_);
-  PredictorCounters counters{
-      .predictions = metrics_.Counter("tidewheel_inference_predictions_total", "Answers given."),
-      .refused = metrics_.Counter("tidewheel_inference_requests_refused_total",
-                                  "Requests that got an error."),
-      .outcomes = metrics_.Counter("tidewheel_inference_outcomes_total", "Outcomes taken.")};
-  predictor_.emplace(table_, *sink_, clock_, counters);
+  predictor_.emplace(table_, *sink_, *shadows_, *captures_, clock_, MakePredictorCounters());
   handler_.emplace(*predictor_, table_, clock_,
                    InferenceHandler::Options{config_.workers, config_.queue});
 
@@ -52,6 +53,57 @@ Result<void> App::Start() {
           if (settled_) return {};
           return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
         }}});
+}
+
+PredictorCounters App::MakePredictorCounters() {
+  const auto of_role = [this](Role role) {
+    const metrics::Labels labels{{"role", std::string(Name(role))}};
+    return RoleCounters{.predictions = metrics_.Counter("tidewheel_inference_predictions_total",
+                                                        "Answers given, by who gave them.", labels),
+                        .seconds = metrics_.Histogram(kSecondsName, kSecondsHelp, labels)};
+  };
+  return {.production = of_role(Role::kProduction),
+          .canary = of_role(Role::kCanary),
+          .refused = metrics_.Counter("tidewheel_inference_requests_refused_total",
+                                      "Requests that got an error."),
+          .candidate_failures =
+              metrics_.Counter("tidewheel_inference_candidate_failures_total",
+                               "Requests that a canary could not answer: production did."),
+          .captures_over_limit =
+              metrics_.Counter(kDroppedName, kDroppedHelp, {{"reason", "max_per_minute"}}),
+          .outcomes = metrics_.Counter("tidewheel_inference_outcomes_total", "Outcomes taken.")};
+}
+
+void App::StartBackground() {
+  shadows_.emplace(
+      *sink_, BackgroundLimits{config_.shadow_queue, config_.shadow_limit.bytes},
+      ShadowCounters{.predictions = metrics_.Counter("tidewheel_inference_shadow_predictions_total",
+                                                     "Answers of shadows, which nobody saw."),
+                     .failures = metrics_.Counter("tidewheel_inference_shadow_failures_total",
+                                                  "Copies that a shadow could not answer."),
+                     .dropped = metrics_.Counter("tidewheel_inference_shadow_dropped_total",
+                                                 "Copies for a shadow that found no room."),
+                     .seconds = metrics_.Histogram(kSecondsName, kSecondsHelp,
+                                                   {{"role", std::string(Name(Role::kShadow))}})});
+
+  const auto kept = [this](CaptureReason because) -> Counter& {
+    return metrics_.Counter("tidewheel_inference_captures_total", "Inputs kept, by reason.",
+                            {{"because", std::string(Name(because))}});
+  };
+  const auto dropped = [this](const std::string& reason) -> Counter& {
+    return metrics_.Counter(kDroppedName, kDroppedHelp, {{"reason", reason}});
+  };
+  captures_.emplace(*payloads_, *sink_,
+                    BackgroundLimits{config_.capture_queue, config_.capture_limit.bytes},
+                    CaptureCounters{.uncertain = kept(CaptureReason::kUncertain),
+                                    .out_of_distribution = kept(CaptureReason::kOutOfDistribution),
+                                    .random = kept(CaptureReason::kRandom),
+                                    .dropped_by_queue = dropped("queue"),
+                                    .dropped_by_store = dropped("store"),
+                                    .dropped_by_bus = dropped("bus")},
+                    [](const Error& error) {
+                      log::Warning("captures not kept", {{"problem", error}});
+                    });
 }
 
 Result<void> App::OpenPublisher() {
@@ -82,7 +134,8 @@ void App::FollowDeployments(std::stop_token stop) {
   do {
     // The bus may come later than this service: predictions spill until it does.
     if (!topics_made) {
-      const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
+      const std::array<std::string, 3> topics{"tidewheel.predictions", "tidewheel.outcomes",
+                                              "tidewheel.captures"};
       topics_made = broker_->EnsureTopics(topics, service::kPartitions).ok();
     }
     const auto followed = follower_->Follow();
@@ -91,8 +144,9 @@ void App::FollowDeployments(std::stop_token stop) {
       continue;
     }
     settled_ = true;
-    if (followed->loaded + followed->removed + followed->failed > 0) {
+    if (followed->loaded + followed->routed + followed->removed + followed->failed > 0) {
       log::Info("deployments followed", {{"loaded", followed->loaded},
+                                         {"routed", followed->routed},
                                          {"removed", followed->removed},
                                          {"failed", followed->failed}});
     }

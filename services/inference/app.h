@@ -10,6 +10,8 @@
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/buffered_publisher.h"
 #include "tidewheel/inference/api/inference_handler.h"
+#include "tidewheel/inference/background/capture_keeper.h"
+#include "tidewheel/inference/background/shadow_runner.h"
 #include "tidewheel/inference/clients/registry_deployment_source.h"
 #include "tidewheel/inference/config.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
@@ -34,6 +36,8 @@ class App {
 
  private:
   Result<void> OpenPublisher();
+  void StartBackground();
+  PredictorCounters MakePredictorCounters();
   void FollowDeployments(std::stop_token stop);
 
   const Config config_;
@@ -44,6 +48,8 @@ class App {
   std::unique_ptr<bus::Broker> broker_;
   std::unique_ptr<bus::BufferedPublisher> publisher_;
   std::optional<BusFactSink> sink_;
+  std::optional<ShadowRunner> shadows_;
+  std::optional<CaptureKeeper> captures_;
   RegistryDeploymentSource deployments_;
   std::optional<PackageLoader> loader_;
   ModelTable table_;

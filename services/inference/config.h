@@ -20,6 +20,11 @@ struct Config {
   config::ByteCount spill_limit = config::GiB(1);
   std::size_t workers = 2;
   std::size_t queue = 1'024;
+  // What may wait behind the answers: copies for a shadow, and inputs to keep.
+  std::size_t shadow_queue = 256;
+  config::ByteCount shadow_limit = config::MiB(64);
+  std::size_t capture_queue = 1'024;
+  config::ByteCount capture_limit = config::MiB(64);
   std::chrono::milliseconds follow_interval{500};  // Between two looks at the registry.
 
   void Read(config::Reader& reader);

@@ -17,6 +17,8 @@
 
 #include "tidewheel/blob/store.h"
 #include "tidewheel/inference/api/inference_handler.h"
+#include "tidewheel/inference/background/capture_keeper.h"
+#include "tidewheel/inference/background/shadow_runner.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
 #include "tidewheel/inference/engine/package_loader.h"
 #include "tidewheel/metrics/registry.h"
@@ -52,23 +54,93 @@ class FakeSource final : public DeploymentSource {
   DeploymentList list;
 };
 
-/// Keeps what it is told.
+/// A fact as it was told, without its views.
+struct ToldPrediction {
+  std::string request_id;
+  std::string model_version_id;
+  Role role = Role::kProduction;
+  double seconds = 0;
+  std::vector<Answer> answers;
+  std::vector<std::optional<std::uint32_t>> answered;
+  std::optional<ErrorCode> error;
+};
+
+struct ToldCapture {
+  CapturedPayload captured;
+  std::string payload_ref;
+};
+
+/// Keeps what it is told; of captures also what the payload store gives for them at that moment.
 class KeepingSink final : public FactSink {
  public:
+  explicit KeepingSink(const std::unique_ptr<blob::Store>& store) : store_(store) {}
+
   void Tell(const PredictionFact& fact) override {
     const std::lock_guard lock(mutex_);
-    predictions[fact.request_id] = {fact.answers.begin(), fact.answers.end()};
+    told_.push_back({std::string(fact.request_id),
+                     fact.model->model_version_id,
+                     fact.role,
+                     fact.seconds,
+                     {fact.answers.begin(), fact.answers.end()},
+                     {fact.answered.begin(), fact.answered.end()},
+                     fact.error});
   }
   bool Tell(const OutcomeFact& fact) override {
     const std::lock_guard lock(mutex_);
     outcomes.push_back(fact);
     return true;
   }
-  std::map<std::string, std::vector<Answer>> predictions;
+  bool Tell(const CaptureFact& fact) override {
+    const auto stored = store_->Get(blob::Ref::Parse(fact.payload_ref).value());
+    const std::lock_guard lock(mutex_);
+    durable_ = durable_ && stored.ok() && *stored == fact.captured->payload;
+    captures_.push_back({*fact.captured, fact.payload_ref});
+    return true;
+  }
+
+  std::vector<ToldPrediction> told() const {
+    const std::lock_guard lock(mutex_);
+    return told_;
+  }
+  std::vector<ToldPrediction> told(Role role) const {
+    auto all = told();
+    std::erase_if(all, [&](const ToldPrediction& one) { return one.role != role; });
+    return all;
+  }
+  /// The one of this request; fails without.
+  ToldPrediction Of(const std::string& request_id) const {
+    for (auto& one : told()) {
+      if (one.request_id == request_id) return one;
+    }
+    ADD_FAILURE() << "nothing was told of " << request_id;
+    return {};
+  }
+  std::vector<ToldCapture> captures() const {
+    const std::lock_guard lock(mutex_);
+    return captures_;
+  }
+  /// Whether every captured payload could be read back when its event was told.
+  bool durable() const {
+    const std::lock_guard lock(mutex_);
+    return durable_;
+  }
   std::vector<OutcomeFact> outcomes;
 
  private:
-  std::mutex mutex_;  // Guards both while calls run.
+  const std::unique_ptr<blob::Store>& store_;
+  mutable std::mutex mutex_;  // Guards all while calls run.
+  std::vector<ToldPrediction> told_;
+  std::vector<ToldCapture> captures_;
+  bool durable_ = true;
+};
+
+class CountingCounter final : public Counter {
+ public:
+  void Add(double amount) override { total_ += static_cast<std::int64_t>(amount); }
+  std::int64_t total() const { return total_; }
+
+ private:
+  std::atomic<std::int64_t> total_ = 0;
 };
 
 class InferenceTest : public ::testing::Test {
@@ -78,7 +150,10 @@ class InferenceTest : public ::testing::Test {
     engine_ = serving::Engine::Create({}).value();
     loader_.emplace(*store_, *engine_);
     follower_.emplace(source_, *loader_, table_, clock_);
-    handler_.emplace(predictor_, table_, clock_, InferenceHandler::Options{2, 1'024});
+    captures_.emplace(*store_, sink_, BackgroundLimits{1'024, 1 << 24},
+                      CaptureCounters{.dropped_by_queue = capture_drops_}, nullptr);
+    predictor_.emplace(table_, sink_, shadows_, *captures_, clock_, PredictorCounters{});
+    handler_.emplace(*predictor_, table_, clock_, InferenceHandler::Options{2, 1'024});
     server_.emplace(rpc::ServerOptions{}, metrics_);
     server_->Add(*handler_);
     ASSERT_TRUE(server_->Start().ok());
@@ -95,8 +170,8 @@ class InferenceTest : public ::testing::Test {
   }
 
   /// A package with weights of its own, in the payload store; `alter` may change its files first.
-  Deployment Package(std::uint32_t version,
-                     const std::function<void(std::map<std::string, std::string>&)>& alter = {}) {
+  ModelPackage Package(std::uint32_t version,
+                       const std::function<void(std::map<std::string, std::string>&)>& alter = {}) {
     const auto folder = folder_.path() / ("package-" + std::to_string(version));
     const ml::BarPictures pictures{20, version};
     auto model =
@@ -120,22 +195,23 @@ class InferenceTest : public ::testing::Test {
       files[entry.path().filename()] = ml::ReadPackageFile(entry.path(), 1 << 26).value();
     }
     if (alter) alter(files);
-    Deployment deployment;
-    deployment.model = {kTask,
-                        "id-" + std::to_string(version),
-                        version,
-                        "digest-" + std::to_string(version),
-                        {"a", "b", "c", "d"}};
+    ModelPackage package;
+    package.model = {kTask,
+                     "id-" + std::to_string(version),
+                     version,
+                     "digest-" + std::to_string(version),
+                     {"a", "b", "c", "d"}};
     for (const auto& [name, bytes] : files) {
       const auto ref = store_->Put(bytes).value();
-      deployment.files.push_back({name, ref.digest().Hex(), ref.text()});
+      package.files.push_back({name, ref.digest().Hex(), ref.text()});
     }
-    deployment.revision = version;
-    return deployment;
+    return package;
   }
 
-  FollowReport Deploy(const Deployment& deployment) {
-    source_.list.deployments = {deployment};
+  /// As the registry would after one more change.
+  FollowReport Deploy(const ModelPackage& production, const std::optional<Rollout>& rollout = {},
+                      const CapturePolicy& capture = {}, const QualityRules& quality = {}) {
+    source_.list.deployments = {{kTask, production, rollout, capture, quality, ++revision_}};
     return follower_->Follow().value();
   }
 
@@ -167,8 +243,14 @@ class InferenceTest : public ::testing::Test {
   std::optional<PackageLoader> loader_;
   ModelTable table_;
   std::optional<DeploymentFollower> follower_;
-  KeepingSink sink_;
-  Predictor predictor_{table_, sink_, clock_, {}};
+  std::uint64_t revision_ = 0;
+  KeepingSink sink_{store_};
+  CountingCounter shadow_drops_;
+  CountingCounter capture_drops_;
+  ShadowRunner shadows_{sink_, BackgroundLimits{64, 1 << 20},
+                        ShadowCounters{.dropped = shadow_drops_}};
+  std::optional<CaptureKeeper> captures_;
+  std::optional<Predictor> predictor_;
   std::optional<InferenceHandler> handler_;
   std::optional<rpc::Server> server_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
@@ -208,10 +290,13 @@ TEST_F(InferenceTest, APictureAndItsPreprocessedRowGetTheSameAnswer) {
     EXPECT_NEAR(sum, 1, 1e-5);
   }
   // What is told of it: the pictures' digests and measures, which rows do not have.
-  const auto& told = sink_.predictions.at("pictures");
-  EXPECT_EQ(told[0].payload_sha256.size(), 64U);
-  EXPECT_EQ(told[0].measures.at("width"), kSide);
-  EXPECT_EQ(sink_.predictions.at(by_rows.request_id())[0].payload_sha256, "");
+  const auto told = sink_.Of("pictures");
+  EXPECT_EQ(told.answers.at(0).payload_sha256.size(), 64U);
+  EXPECT_EQ(told.answers[0].measures.at("width"), kSide);
+  EXPECT_EQ(told.role, Role::kProduction);
+  EXPECT_GT(told.seconds, 0);
+  EXPECT_EQ(by_pictures.role(), "production");
+  EXPECT_EQ(sink_.Of(by_rows.request_id()).answers.at(0).payload_sha256, "");
 }
 
 TEST_F(InferenceTest, RefusesWithThePlaceAndTheShape) {
@@ -234,7 +319,7 @@ TEST_F(InferenceTest, RefusesWithThePlaceAndTheShape) {
               AllOf(HasSubstr("[1, 3]"), HasSubstr("[N, 1, 8, 8]")));
   request.mutable_tensor()->set_data("123");
   EXPECT_THAT(Predict(request, &response).error_message(), HasSubstr("3 bytes"));
-  EXPECT_TRUE(sink_.predictions.empty());
+  EXPECT_TRUE(sink_.told().empty());
 }
 
 TEST_F(InferenceTest, APackageThatMissesItsGoldenAnswersIsRefusedAndTheOldOneGoesOn) {
@@ -278,7 +363,7 @@ TEST_F(InferenceTest, APackageThatIsDamagedOrOfAnotherTaskIsRefused) {
 }
 
 TEST_F(InferenceTest, SwappingUnderLoadDropsNothing) {
-  const std::vector<Deployment> versions = {Package(1), Package(2)};
+  const std::vector<ModelPackage> versions = {Package(1), Package(2)};
   ASSERT_EQ(Deploy(versions[0]).loaded, 1U);
   std::atomic<bool> stop = false;
   std::atomic<int> answered = 0;
@@ -306,9 +391,7 @@ TEST_F(InferenceTest, SwappingUnderLoadDropsNothing) {
     });
   }
   for (std::size_t swap = 1; swap <= 10; ++swap) {
-    Deployment next = versions[swap % 2];
-    next.revision = 10 + swap;
-    EXPECT_EQ(Deploy(next).loaded, 1U);
+    EXPECT_EQ(Deploy(versions[swap % 2]).loaded, 1U);
     // Some answers from each.
     const int before = answered;
     while (answered < before + 20) std::this_thread::yield();

@@ -26,26 +26,28 @@ Result<PredictRequest> FromProto(const v1::PredictRequest& request) {
   PredictRequest out;
   out.task = request.task();
   out.request_id = request.request_id();
-  for (const auto& payload : request.pictures().payloads()) out.pictures.push_back(payload);
+  out.routing_key = request.routing_key();
+  for (const auto& payload : request.pictures().payloads()) out.input.pictures.push_back(payload);
   if (request.has_tensor()) {
     auto rows = RowsFrom(request.tensor());
     if (!rows) return rows.error();
-    out.rows = *std::move(rows);
+    out.input.rows = *std::move(rows);
   }
   out.metadata = {request.metadata().begin(), request.metadata().end()};
   return out;
 }
 
 void ToProto(const PredictResult& result, v1::PredictResponse* response) {
-  const ModelIdentity& model = result.model->identity();
+  const ModelIdentity& model = result.version->identity();
   response->set_request_id(result.request_id);
   response->set_model_version_id(model.model_version_id);
   response->set_model_version(model.model_version);
+  response->set_role(std::string(Name(result.role)));
   for (const auto& name : model.classes) response->add_classes(name);
   for (const Answer& answer : result.answers) {
     auto* prediction = response->add_predictions();
     prediction->set_class_name(model.classes[answer.class_index]);
-    prediction->set_confidence(answer.probabilities[answer.class_index]);
+    prediction->set_confidence(answer.confidence());
     prediction->mutable_probabilities()->Add(answer.probabilities.begin(),
                                              answer.probabilities.end());
   }
@@ -76,9 +78,11 @@ v1::LoadedModel ToProto(const LoadedModel& model) {
   out.set_model_version_id(model.identity.model_version_id);
   out.set_model_version(model.identity.model_version);
   out.set_package_digest(model.identity.package_digest);
-  *out.mutable_loaded_at() = rpc::ToProto(model.loaded_at);
+  if (model.loaded_at) *out.mutable_loaded_at() = rpc::ToProto(*model.loaded_at);
   out.set_predictions(model.predictions);
   out.set_problem(model.problem);
+  out.set_role(std::string(Name(model.role)));
+  out.set_share(model.share);
   return out;
 }
 

@@ -2,12 +2,22 @@
 
 #include <algorithm>
 #include <chrono>
+#include <string>
+#include <utility>
 
 #include "tidewheel/inference/api/convert.h"
 #include "tidewheel/rpc/page.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::inference {
+namespace {
+
+/// Rises along the table's list: no task's name holds a '#' or anything before it.
+std::string PlaceOf(const LoadedModel& model) {
+  return model.identity.task + (model.role == Role::kProduction ? "#1" : "#2");
+}
+
+}  // namespace
 
 InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table,
                                    const Clock& clock, const Options& options)
@@ -27,10 +37,11 @@ grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext*
                                                     const v1::PredictRequest* request,
                                                     v1::PredictResponse* response) {
   auto* reactor = context->DefaultReactor();
-  if (!queue_.TryPush({context, request, response, reactor})) {
-    reactor->Finish(rpc::ToGrpcStatus(Error{
-        ErrorCode::kResourceExhausted,
-        std::to_string(queue_.capacity()) + " predictions wait already; send it again later"}));
+  Job job{context, request, response, reactor, std::chrono::steady_clock::now()};
+  if (!queue_.TryPush(std::move(job))) {
+    Refuse(job,
+           {ErrorCode::kResourceExhausted,
+            std::to_string(queue_.capacity()) + " predictions wait already; send it again later"});
   }
   return reactor;
 }
@@ -39,24 +50,35 @@ void InferenceHandler::Work(std::stop_token stop) {
   while (true) {
     const auto jobs = queue_.PopSome(stop, 1);
     if (jobs.empty()) return;
-    for (const Job& job : jobs) job.reactor->Finish(Run(job));
+    for (const Job& job : jobs) Run(job);
   }
 }
 
-grpc::Status InferenceHandler::Run(const Job& job) {
-  if (job.context->IsCancelled()) return grpc::Status::CANCELLED;
-  if (job.context->deadline() < std::chrono::system_clock::now()) {
-    return rpc::ToGrpcStatus(
-        Error{ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
+void InferenceHandler::Refuse(const Job& job, const Error& why) {
+  if (auto request = FromProto(*job.request)) {
+    request->arrived = job.arrived;
+    predictor_.Refused(*request, why.code);
   }
-  const auto request = FromProto(*job.request);
-  if (!request) return rpc::ToGrpcStatus(request.error());
+  job.reactor->Finish(rpc::ToGrpcStatus(why));
+}
 
-  const auto result = predictor_.Predict(*request);
-  if (!result) return rpc::ToGrpcStatus(result.error());
+void InferenceHandler::Run(const Job& job) {
+  if (job.context->IsCancelled()) return job.reactor->Finish(grpc::Status::CANCELLED);
+  if (job.context->deadline() < std::chrono::system_clock::now()) {
+    return Refuse(
+        job, {ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
+  }
+  auto request = FromProto(*job.request);
+  if (!request) return job.reactor->Finish(rpc::ToGrpcStatus(request.error()));
+  request->arrived = job.arrived;
+
+  auto result = predictor_.Predict(*request);
+  if (!result) return job.reactor->Finish(rpc::ToGrpcStatus(result.error()));
 
   ToProto(*result, job.response);
-  return grpc::Status::OK;
+  job.reactor->Finish(grpc::Status::OK);
+  // From here on the request is gRPC's no more: what follows has copies.
+  predictor_.AfterAnswer(std::move(result->follow_up));
 }
 
 grpc::ServerUnaryReactor* InferenceHandler::RecordOutcomes(grpc::CallbackServerContext* context,
@@ -83,11 +105,14 @@ grpc::ServerUnaryReactor* InferenceHandler::ListLoadedModels(
     reactor->Finish(rpc::ToGrpcStatus(size.error()));
     return reactor;
   }
-  // The list is in memory and in order of task: the last task is the token.
+  // The list is in memory, in order of task and of role: the last one's place is the token.
+  std::string place;
   for (const auto& model : table_.List()) {
-    if (model.identity.task <= request->page_token()) continue;
+    const std::string last = std::move(place);
+    place = PlaceOf(model);
+    if (place <= request->page_token()) continue;
     if (response->models_size() == *size) {
-      response->set_next_page_token(response->models(response->models_size() - 1).task());
+      response->set_next_page_token(last);
       break;
     }
     *response->add_models() = ToProto(model);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <vector>
@@ -43,10 +44,14 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
     const v1::PredictRequest* request = nullptr;
     v1::PredictResponse* response = nullptr;
     grpc::ServerUnaryReactor* reactor = nullptr;
+    std::chrono::steady_clock::time_point arrived{};
   };
 
   void Work(std::stop_token stop);
-  grpc::Status Run(const Job& job);
+  /// Finishes the call, then hands on what follows it.
+  void Run(const Job& job);
+  /// Tells of a call that was not tried because of us, and finishes it.
+  void Refuse(const Job& job, const Error& why);
 
   Predictor& predictor_;
   const ModelTable& table_;

@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/inference/domain/route.h"
 #include "tidewheel/inference/domain/served_model.h"
 
 namespace tidewheel::inference {
@@ -17,10 +19,26 @@ struct PackageFile {
   std::string payload_ref;
 };
 
-/// What the registry wants to serve a task.
-struct Deployment {
+/// A model version as it lies in the payload store.
+struct ModelPackage {
   ModelIdentity model;
   std::vector<PackageFile> files;
+};
+
+/// A candidate beside the serving version.
+struct Rollout {
+  ModelPackage candidate;
+  Role role = Role::kShadow;  // kCanary or kShadow.
+  double share = 0;           // Of the requests, for a canary.
+};
+
+/// What the registry wants to serve a task.
+struct Deployment {
+  std::string task;
+  ModelPackage production;
+  std::optional<Rollout> rollout;
+  CapturePolicy capture;
+  QualityRules quality;
   std::uint64_t revision = 0;
 };
 
@@ -43,7 +61,7 @@ class ModelLoader {
   virtual ~ModelLoader() = default;
   /// kInvalidArgument: the package cannot be served, or does not answer its golden samples as it
   /// should.
-  virtual Result<std::shared_ptr<const ServedModel>> Load(const Deployment& deployment) = 0;
+  virtual Result<std::shared_ptr<const ServedModel>> Load(const ModelPackage& package) = 0;
 };
 
 }  // namespace tidewheel::inference

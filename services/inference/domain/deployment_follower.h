@@ -2,7 +2,10 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tidewheel/base/clock.h"
 #include "tidewheel/inference/domain/deployment.h"
@@ -12,13 +15,16 @@ namespace tidewheel::inference {
 
 /// What one look at the registry changed.
 struct FollowReport {
-  std::uint32_t loaded = 0;
+  std::uint32_t loaded = 0;  // Versions.
+  std::uint32_t routed = 0;  // Tasks whose route changed.
   std::uint32_t removed = 0;
   std::uint32_t failed = 0;
 };
 
-/// Makes the table hold what the registry deploys: a new version is loaded and checked beside the
-/// old one, which answers until the new one is ready and goes on when it is not. For one thread.
+/// Makes the table hold what the registry deploys: a version is loaded and checked beside those
+/// that answer, and gets its part of the traffic once it is ready; when it is not, the old one goes
+/// on. What needs no loading, such as taking all traffic from a candidate, is done first. For one
+/// thread.
 class DeploymentFollower {
  public:
   DeploymentFollower(DeploymentSource& source, ModelLoader& loader, ModelTable& table,
@@ -32,13 +38,25 @@ class DeploymentFollower {
   bool settled() const { return settled_; }
 
  private:
-  bool NeedsLoading(const Deployment& deployment);
+  using Version = std::shared_ptr<const LoadedVersion>;
+
+  std::vector<Version> AtHand(const std::string& task) const;
+  /// Makes the route from what is at hand.
+  void Apply(const Deployment& deployment, std::span<const Version> at_hand, FollowReport& report);
+  /// Loads what the deployment names and nobody has; then as Apply.
+  void LoadMissing(const Deployment& deployment, FollowReport& report);
+  /// Null: it could not be, or was tried at this revision and cannot be; `problem` then says why,
+  /// or is empty when it is known already.
+  Version Load(const ModelPackage& package, std::uint64_t revision, FollowReport& report,
+               std::string* problem);
+  void Forget(const std::string& task);
 
   DeploymentSource& source_;
   ModelLoader& loader_;
   ModelTable& table_;
   const Clock& clock_;
-  std::map<std::string, std::uint64_t> failed_;  // Revisions by task that could not be loaded.
+  /// Revisions at which a task's model version could not be loaded.
+  std::map<std::pair<std::string, std::string>, std::uint64_t> failed_;
   bool settled_ = false;
 };
 

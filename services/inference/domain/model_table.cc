@@ -3,23 +3,31 @@
 #include <utility>
 
 namespace tidewheel::inference {
+namespace {
 
-std::shared_ptr<const ServedModel> ModelTable::Find(const std::string& task) const {
-  const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(task);
-  return found == entries_.end() ? nullptr : found->second.model;
+LoadedModel Describe(const LoadedVersion& version, Role role, double share) {
+  LoadedModel model;
+  model.identity = version.identity();
+  model.role = role;
+  model.share = share;
+  model.loaded_at = version.loaded_at();
+  model.predictions = version.predictions();
+  return model;
 }
 
-void ModelTable::Swap(const std::string& task, std::shared_ptr<const ServedModel> model,
-                      Timestamp now) {
-  std::shared_ptr<const ServedModel>
-      old;  // Destroyed after the lock is released: unloading takes its time.
+}  // namespace
+
+std::shared_ptr<const Route> ModelTable::Find(const std::string& task) const {
   const std::lock_guard lock(mutex_);
-  Entry& entry = entries_[task];
-  old = std::exchange(entry.model, std::move(model));
-  entry.loaded_at = now;
-  entry.predictions = 0;
-  entry.problem.clear();
+  const auto found = entries_.find(task);
+  return found == entries_.end() ? nullptr : found->second.route;
+}
+
+void ModelTable::Set(const std::string& task, Route route) {
+  // The old one is destroyed after the lock is released: unloading takes its time.
+  auto next = std::make_shared<const Route>(std::move(route));
+  const std::lock_guard lock(mutex_);
+  std::swap(entries_[task].route, next);
 }
 
 void ModelTable::NoteProblem(const std::string& task, const std::string& problem) {
@@ -27,18 +35,17 @@ void ModelTable::NoteProblem(const std::string& task, const std::string& problem
   entries_[task].problem = problem;
 }
 
-void ModelTable::CountPredictions(const std::string& task, std::uint64_t predictions) {
+void ModelTable::NoteCandidate(const std::string& task, std::optional<FailedCandidate> failed) {
   const std::lock_guard lock(mutex_);
-  const auto found = entries_.find(task);
-  if (found != entries_.end()) found->second.predictions += predictions;
+  entries_[task].failed_candidate = std::move(failed);
 }
 
 void ModelTable::Remove(const std::string& task) {
-  std::shared_ptr<const ServedModel> old;
+  Entry old;
   const std::lock_guard lock(mutex_);
   const auto found = entries_.find(task);
   if (found == entries_.end()) return;
-  old = std::move(found->second.model);
+  old = std::move(found->second);
   entries_.erase(found);
 }
 
@@ -46,13 +53,24 @@ std::vector<LoadedModel> ModelTable::List() const {
   const std::lock_guard lock(mutex_);
   std::vector<LoadedModel> models;
   for (const auto& [task, entry] : entries_) {
-    LoadedModel model;
-    if (entry.model != nullptr) model.identity = entry.model->identity();
-    model.identity.task = task;
-    model.loaded_at = entry.loaded_at;
-    model.predictions = entry.predictions;
-    model.problem = entry.problem;
-    models.push_back(std::move(model));
+    LoadedModel production;
+    const double canary =
+        entry.route != nullptr && entry.route->has_canary() ? entry.route->share : 0;
+    if (entry.route != nullptr) {
+      production = Describe(*entry.route->production, Role::kProduction, 1 - canary);
+    }
+    production.identity.task = task;
+    production.problem = entry.problem;
+    models.push_back(std::move(production));
+    if (entry.route != nullptr && entry.route->candidate != nullptr) {
+      models.push_back(Describe(*entry.route->candidate, entry.route->candidate_role, canary));
+    } else if (entry.failed_candidate) {
+      LoadedModel failed;
+      failed.identity = entry.failed_candidate->identity;
+      failed.role = entry.failed_candidate->role;
+      failed.problem = entry.failed_candidate->problem;
+      models.push_back(std::move(failed));
+    }
   }
   return models;
 }

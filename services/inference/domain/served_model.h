@@ -3,12 +3,15 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/inference/domain/embedding_reference.h"
+#include "tidewheel/inference/domain/quality_rules.h"
 
 namespace tidewheel::inference {
 
@@ -26,9 +29,25 @@ struct ModelIdentity {
 /// The answer for one picture or row.
 struct Answer {
   std::uint32_t class_index = 0;
-  std::vector<float> probabilities;        // One per class, in their order.
-  std::string payload_sha256;              // Hexadecimal; empty for rows.
-  std::map<std::string, double> measures;  // Of the picture; empty for rows.
+  std::vector<float> probabilities;           // One per class, in their order.
+  std::string payload_sha256;                 // Hexadecimal; empty for rows.
+  std::map<std::string, double> measures;     // Of the picture; empty for rows.
+  std::vector<float> embedding;               // Empty for packages without.
+  std::vector<std::string> quality_problems;  // Rules that the picture breaks: "underexposed".
+
+  float confidence() const { return probabilities[class_index]; }
+};
+
+/// Rows that were preprocessed by the caller.
+struct Rows {
+  std::vector<std::int64_t> shape;  // Rows first.
+  std::span<const float> values;
+};
+
+/// What a model is asked: encoded pictures or rows. Views live as long as the request.
+struct ModelInput {
+  std::vector<std::string_view> pictures;
+  std::optional<Rows> rows;
 };
 
 /// A model in memory, ready to answer. Thread-safe.
@@ -38,15 +57,23 @@ class ServedModel {
 
   virtual const ModelIdentity& identity() const = 0;
 
-  /// Encoded pictures, through the package's own preprocessing. kInvalidArgument names the picture
-  /// that cannot be decoded, by its place.
-  virtual Result<std::vector<Answer>> PredictPictures(
-      std::span<const std::string_view> payloads) const = 0;
+  /// Encoded pictures, through the package's own preprocessing, held against `rules`.
+  /// kInvalidArgument names the picture that cannot be decoded, by its place.
+  virtual Result<std::vector<Answer>> PredictPictures(std::span<const std::string_view> payloads,
+                                                      const QualityRules& rules) const = 0;
 
   /// Preprocessed rows: `shape` is rows first. kInvalidArgument names the expected and the given
   /// shape.
   virtual Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                                   std::span<const float> values) const = 0;
+
+  /// Where the embeddings of known inputs lie; null for packages that do not say.
+  virtual const EmbeddingReference* reference() const { return nullptr; }
 };
+
+/// Asks whichever way the input is given. A model that throws, or does not answer every picture or
+/// row, has failed: kInternal.
+Result<std::vector<Answer>> Ask(const ServedModel& model, const ModelInput& input,
+                                const QualityRules& rules);
 
 }  // namespace tidewheel::inference

@@ -1,8 +1,13 @@
 #include "tidewheel/inference/engine/package_loader.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "tidewheel/inference/engine/package_model.h"
 #include "tidewheel/ml/package/golden.h"
 #include "tidewheel/ml/package/manifest.h"
+#include "tidewheel/training/v1/profile.pb.h"
 #include "tidewheel/vision/preprocess_entries.h"
 
 namespace tidewheel::inference {
@@ -11,13 +16,12 @@ namespace {
 Error Bad(std::string message) { return {ErrorCode::kInvalidArgument, std::move(message)}; }
 
 /// What the registry, the manifest and the graph say of the model must be one thing.
-Result<void> CheckAgree(const Deployment& deployment, const ml::PackageManifest& manifest,
+Result<void> CheckAgree(const ModelPackage& package, const ml::PackageManifest& manifest,
                         const vision::PreprocessSpec& preprocessing, const serving::Model& model) {
-  if (manifest.task != deployment.model.task) {
-    return Bad("the package is for task " + manifest.task + ", deployed for " +
-               deployment.model.task);
+  if (manifest.task != package.model.task) {
+    return Bad("the package is for task " + manifest.task + ", deployed for " + package.model.task);
   }
-  if (manifest.classes != deployment.model.classes) {
+  if (manifest.classes != package.model.classes) {
     return Bad("the package's classes are not those of the deployment");
   }
   if (model.signature().output.elements() != manifest.classes.size()) {
@@ -35,9 +39,9 @@ Result<void> CheckAgree(const Deployment& deployment, const ml::PackageManifest&
 
 }  // namespace
 
-Result<std::string> PackageLoader::ReadFile(const Deployment& deployment,
+Result<std::string> PackageLoader::ReadFile(const ModelPackage& package,
                                             std::string_view name) const {
-  for (const auto& file : deployment.files) {
+  for (const auto& file : package.files) {
     if (file.name != name) continue;
     const auto ref = blob::Ref::Parse(file.payload_ref);
     if (!ref) return Prefixed(file.name + ": ", ref.error());
@@ -48,23 +52,50 @@ Result<std::string> PackageLoader::ReadFile(const Deployment& deployment,
   return Bad("the package has no " + std::string(name));
 }
 
-Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const Deployment& deployment) {
-  const auto yaml = ReadFile(deployment, ml::kManifestFile);
+Result<std::optional<EmbeddingReference>> PackageLoader::ReadReference(
+    const ModelPackage& package, const serving::Model& model) const {
+  const bool there =
+      std::any_of(package.files.begin(), package.files.end(),
+                  [](const PackageFile& file) { return file.name == ml::kProfileFile; });
+  const auto& embedding = model.signature().embedding;
+  if (!there || !embedding) return std::optional<EmbeddingReference>();
+  const auto bytes = ReadFile(package, ml::kProfileFile);
+  if (!bytes) return bytes.error();
+  training::v1::ReferenceProfile profile;
+  if (!profile.ParseFromString(*bytes)) return Bad("profile.pb: not a reference profile");
+  const auto& known = profile.embedding();
+  if (known.numbers() == 0) return std::optional<EmbeddingReference>();
+  if (known.numbers() != embedding->elements() ||
+      static_cast<std::size_t>(known.mean_size()) != known.numbers()) {
+    return Bad("profile.pb: embeddings of " + std::to_string(known.numbers()) + " numbers with " +
+               std::to_string(known.mean_size()) + " means, the graph gives " +
+               std::to_string(embedding->elements()));
+  }
+  auto reference = EmbeddingReference::Create(
+      {known.mean().begin(), known.mean().end()},
+      std::vector<double>(known.covariance().begin(), known.covariance().end()),
+      {known.distance_quantiles().begin(), known.distance_quantiles().end()});
+  if (!reference) return Prefixed("profile.pb: embedding: ", reference.error());
+  return std::optional(*std::move(reference));
+}
+
+Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackage& package) {
+  const auto yaml = ReadFile(package, ml::kManifestFile);
   if (!yaml) return yaml.error();
   const auto manifest = ml::ParsePackageManifest(*yaml);
   if (!manifest) return manifest.error();
   const auto preprocessing = vision::FromEntries(manifest->preprocessing);
   if (!preprocessing) return preprocessing.error();
 
-  const auto onnx = ReadFile(deployment, ml::kOnnxFile);
+  const auto onnx = ReadFile(package, ml::kOnnxFile);
   if (!onnx) return onnx.error();
   auto model = engine_.LoadBytes(*onnx);
   if (!model) return model.error();
-  if (const auto agree = CheckAgree(deployment, *manifest, *preprocessing, **model); !agree) {
+  if (const auto agree = CheckAgree(package, *manifest, *preprocessing, **model); !agree) {
     return agree.error();
   }
 
-  const auto golden_bytes = ReadFile(deployment, ml::kGoldenFile);
+  const auto golden_bytes = ReadFile(package, ml::kGoldenFile);
   if (!golden_bytes) return golden_bytes.error();
   const auto golden = ml::ParseGoldenSamples(*golden_bytes);
   if (!golden) return golden.error();
@@ -72,8 +103,11 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const Deployment&
       (*model)->VerifyGolden(golden->inputs, golden->rows, golden->probabilities, kGoldenTolerance);
   if (!verified) return Prefixed("golden samples: ", verified.error());
 
-  return std::shared_ptr<const ServedModel>(
-      std::make_shared<PackageModel>(deployment.model, *preprocessing, *std::move(model)));
+  auto reference = ReadReference(package, **model);
+  if (!reference) return reference.error();
+
+  return std::shared_ptr<const ServedModel>(std::make_shared<PackageModel>(
+      package.model, *preprocessing, *std::move(model), *std::move(reference)));
 }
 
 }  // namespace tidewheel::inference

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
 #include "tidewheel/blob/store.h"
 #include "tidewheel/inference/domain/deployment.h"
@@ -18,10 +21,13 @@ class PackageLoader final : public ModelLoader {
   PackageLoader(const blob::Store& payloads, const serving::Engine& engine)
       : payloads_(payloads), engine_(engine) {}
 
-  Result<std::shared_ptr<const ServedModel>> Load(const Deployment& deployment) override;
+  Result<std::shared_ptr<const ServedModel>> Load(const ModelPackage& package) override;
 
  private:
-  Result<std::string> ReadFile(const Deployment& deployment, std::string_view name) const;
+  Result<std::string> ReadFile(const ModelPackage& package, std::string_view name) const;
+  /// Of profile.pb; none when the package or its profile has none.
+  Result<std::optional<EmbeddingReference>> ReadReference(const ModelPackage& package,
+                                                          const serving::Model& model) const;
 
   const blob::Store& payloads_;
   const serving::Engine& engine_;

@@ -1,8 +1,10 @@
 #include "tidewheel/inference/engine/package_model.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tidewheel/blob/sha256.h"
+#include "tidewheel/inference/engine/quality_check.h"
 #include "tidewheel/vision/decode.h"
 #include "tidewheel/vision/measure.h"
 
@@ -25,21 +27,30 @@ std::string Text(std::span<const std::int64_t> shape) {
 Result<std::vector<Answer>> PackageModel::Run(std::span<const float> input,
                                               std::size_t rows) const {
   const std::size_t classes = identity_.classes.size();
+  const auto& embedding_info = model_->signature().embedding;
+  const std::size_t numbers = embedding_info ? embedding_info->elements() : 0;
   std::vector<float> output(rows * classes);
-  if (const auto ran = model_->Infer(input, rows, output); !ran) return ran.error();
+  std::vector<float> embedding(rows * numbers);
+  if (const auto ran = model_->Infer(input, rows, output, embedding); !ran) return ran.error();
 
   std::vector<Answer> answers(rows);
   for (std::size_t row = 0; row < rows; ++row) {
     const auto first = output.begin() + static_cast<std::ptrdiff_t>(row * classes);
     const auto last = first + static_cast<std::ptrdiff_t>(classes);
+    if (!std::all_of(first, last, [](float value) { return std::isfinite(value); })) {
+      return Error{ErrorCode::kInternal,
+                   "the model answered row " + std::to_string(row) + " with what is no number"};
+    }
     answers[row].probabilities.assign(first, last);
     answers[row].class_index = static_cast<std::uint32_t>(std::max_element(first, last) - first);
+    const auto place = embedding.begin() + static_cast<std::ptrdiff_t>(row * numbers);
+    answers[row].embedding.assign(place, place + static_cast<std::ptrdiff_t>(numbers));
   }
   return answers;
 }
 
 Result<std::vector<Answer>> PackageModel::PredictPictures(
-    std::span<const std::string_view> payloads) const {
+    std::span<const std::string_view> payloads, const QualityRules& rules) const {
   const std::size_t elements = preprocessing_.OutputSize();
   std::vector<float> input(payloads.size() * elements);
   std::vector<vision::Measures> measures(payloads.size());
@@ -63,6 +74,7 @@ Result<std::vector<Answer>> PackageModel::PredictPictures(
     for (std::size_t m = 0; m < values.size(); ++m) {
       answer.measures.emplace(vision::kMeasureNames[m], values[m]);
     }
+    answer.quality_problems = QualityProblems(measures[i], payloads[i].size(), rules);
   }
   return answers;
 }

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "tidewheel/inference/domain/served_model.h"
 #include "tidewheel/serving/engine.h"
@@ -11,25 +13,31 @@ namespace tidewheel::inference {
 /// A model package in memory: the preprocessing that training ran, and the graph it made.
 class PackageModel final : public ServedModel {
  public:
+  /// `reference` is of the model's own embedding.
   PackageModel(ModelIdentity identity, vision::PreprocessSpec preprocessing,
-               std::unique_ptr<serving::Model> model)
+               std::unique_ptr<serving::Model> model, std::optional<EmbeddingReference> reference)
       : identity_(std::move(identity)),
         preprocessing_(std::move(preprocessing)),
-        model_(std::move(model)) {}
+        model_(std::move(model)),
+        reference_(std::move(reference)) {}
 
   const ModelIdentity& identity() const override { return identity_; }
-  Result<std::vector<Answer>> PredictPictures(
-      std::span<const std::string_view> payloads) const override;
+  Result<std::vector<Answer>> PredictPictures(std::span<const std::string_view> payloads,
+                                              const QualityRules& rules) const override;
   Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                           std::span<const float> values) const override;
+  const EmbeddingReference* reference() const override {
+    return reference_ ? &*reference_ : nullptr;
+  }
 
  private:
-  /// One answer per row, without digest and measures.
+  /// One answer per row, without digest and measures. kInternal: a number that is none.
   Result<std::vector<Answer>> Run(std::span<const float> input, std::size_t rows) const;
 
   const ModelIdentity identity_;
   const vision::PreprocessSpec preprocessing_;
   const std::unique_ptr<serving::Model> model_;
+  const std::optional<EmbeddingReference> reference_;
 };
 
 }  // namespace tidewheel::inference
