@@ -42,8 +42,8 @@ Result<void> App::Start() {
   broker_ = *std::move(broker);
 
   packages_.emplace(*payloads_);
-  model_catalog_.emplace(models_, tasks_, *packages_, clock_, &blob::Sha256);
-  handler_.emplace(task_catalog_, *model_catalog_, models_, audit_, &Declare);
+  model_catalog_.emplace(models_, tasks_, reviews_, *packages_, clock_, &blob::Sha256);
+  handler_.emplace(task_catalog_, *model_catalog_, review_catalog_, models_, audit_, &Declare);
   relay_ = service::RelayOutbox(pool_, *broker_, metrics_, kSchema, "model_registry");
 
   return endpoints_.Open(config_.endpoints, {&*handler_},

@@ -12,10 +12,12 @@
 #include "tidewheel/model_registry/api/model_registry_handler.h"
 #include "tidewheel/model_registry/config.h"
 #include "tidewheel/model_registry/domain/model_catalog.h"
+#include "tidewheel/model_registry/domain/review_catalog.h"
 #include "tidewheel/model_registry/domain/task_catalog.h"
 #include "tidewheel/model_registry/packages/blob_package_reader.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
 #include "tidewheel/model_registry/storage/postgres_model_store.h"
+#include "tidewheel/model_registry/storage/postgres_review_store.h"
 #include "tidewheel/model_registry/storage/postgres_task_store.h"
 #include "tidewheel/postgres/pool.h"
 #include "tidewheel/rpc/service_main.h"
@@ -43,8 +45,10 @@ class App {
   std::unique_ptr<bus::Broker> broker_;
   PostgresTaskStore tasks_{pool_};
   PostgresModelStore models_{pool_, clock_};
+  PostgresReviewStore reviews_{pool_};
   PostgresAuditLog audit_{pool_};
   TaskCatalog task_catalog_{tasks_, clock_};
+  ReviewCatalog review_catalog_{reviews_, models_, tasks_, clock_};
   std::optional<BlobPackageReader> packages_;
   std::optional<ModelCatalog> model_catalog_;
   std::optional<ModelRegistryHandler> handler_;

@@ -58,8 +58,22 @@ v1::GateVerdict ToProto(GateVerdict verdict) {
       return v1::GATE_VERDICT_FAIL;
     case GateVerdict::kNotEvaluated:
       return v1::GATE_VERDICT_NOT_EVALUATED;
+    case GateVerdict::kInconclusive:
+      return v1::GATE_VERDICT_INCONCLUSIVE;
   }
   return v1::GATE_VERDICT_UNSPECIFIED;
+}
+
+v1::ModelTestKind ToProto(ModelTestKind kind) {
+  switch (kind) {
+    case ModelTestKind::kMinimumFunction:
+      return v1::MODEL_TEST_KIND_MINIMUM_FUNCTION;
+    case ModelTestKind::kInvariance:
+      return v1::MODEL_TEST_KIND_INVARIANCE;
+    case ModelTestKind::kDirection:
+      return v1::MODEL_TEST_KIND_DIRECTION;
+  }
+  return v1::MODEL_TEST_KIND_UNSPECIFIED;
 }
 
 void Fill(const Preprocessing& spec, v1::Preprocessing* out) {
@@ -85,6 +99,99 @@ void Fill(const QualityRules& rules, v1::QualityRules* out) {
   out->set_near_duplicate_group_distance(rules.near_duplicate_group_distance);
 }
 
+void Fill(const GatePolicy& policy, v1::GatePolicy* out) {
+  out->set_primary_metric(ToProto(policy.primary_metric));
+  out->set_min_primary_metric(policy.min_primary_metric);
+  out->set_min_class_recall(policy.min_class_recall);
+  out->set_max_loss(policy.max_loss);
+  out->set_alpha(policy.alpha);
+  out->set_min_samples(policy.min_samples);
+  out->set_require_better_on_new(policy.require_better_on_new);
+  out->mutable_slice_keys()->Add(policy.slice_keys.begin(), policy.slice_keys.end());
+  for (const auto& test : policy.tests) {
+    auto* added = out->add_tests();
+    added->set_name(test.name);
+    added->set_kind(ToProto(test.kind));
+    added->set_metadata_key(test.metadata_key);
+    added->set_metadata_value(test.metadata_value);
+    added->set_transform(test.transform);
+    added->set_amount(test.amount);
+    added->set_min_share(test.min_share);
+  }
+}
+
+void Fill(const MonitoringPolicy& policy, v1::MonitoringPolicy* out) {
+  out->set_window_predictions(policy.window_predictions);
+  out->set_window_seconds(policy.window_seconds);
+  out->set_lateness_seconds(policy.lateness_seconds);
+  out->set_max_false_alarms(policy.max_false_alarms);
+  out->set_false_alarm_days(policy.false_alarm_days);
+  out->set_predictions_per_day(policy.predictions_per_day);
+  out->mutable_slice_keys()->Add(policy.slice_keys.begin(), policy.slice_keys.end());
+  out->set_silence_seconds(policy.silence_seconds);
+  out->mutable_webhooks()->Add(policy.webhooks.begin(), policy.webhooks.end());
+}
+
+void Fill(const CapturePolicy& policy, v1::CapturePolicy* out) {
+  out->set_random_share(policy.random_share);
+  out->set_uncertain_below(policy.uncertain_below);
+  out->set_out_of_distribution_quantile(policy.out_of_distribution_quantile);
+  out->set_max_per_minute(policy.max_per_minute);
+}
+
+void Fill(const RolloutPolicy& policy, v1::RolloutPolicy* out) {
+  out->set_shadow_predictions(policy.shadow_predictions);
+  out->set_max_shadow_disagreement(policy.max_shadow_disagreement);
+  out->mutable_canary_shares()->Add(policy.canary_shares.begin(), policy.canary_shares.end());
+  out->set_canary_predictions(policy.canary_predictions);
+  out->set_alpha(policy.alpha);
+  out->set_max_accuracy_loss(policy.max_accuracy_loss);
+  out->set_max_error_increase(policy.max_error_increase);
+  out->set_max_latency_ratio(policy.max_latency_ratio);
+  out->set_step_seconds(policy.step_seconds);
+}
+
+void Fill(const CyclePolicy& policy, v1::CyclePolicy* out) {
+  out->set_enabled(policy.enabled);
+  out->mutable_alert_causes()->Add(policy.alert_causes.begin(), policy.alert_causes.end());
+  out->set_min_damage(policy.min_damage);
+  out->set_new_labels(policy.new_labels);
+  out->set_schedule_hours(policy.schedule_hours);
+  out->set_cooldown_seconds(policy.cooldown_seconds);
+  out->set_max_labels(policy.max_labels);
+  out->set_max_cpu_seconds(policy.max_cpu_seconds);
+  out->set_votes_per_sample(policy.votes_per_sample);
+  out->set_collect_seconds(policy.collect_seconds);
+  out->set_collect_samples(policy.collect_samples);
+  out->set_label_seconds(policy.label_seconds);
+  out->set_acquire_uncertain(policy.acquire_uncertain);
+  out->set_acquire_drifted(policy.acquire_drifted);
+  out->set_acquire_slice(policy.acquire_slice);
+  out->set_acquire_random(policy.acquire_random);
+  out->set_recipe(policy.recipe);
+  out->set_seed(policy.seed);
+  out->set_epochs(policy.epochs);
+  out->set_new_sample_weight(policy.new_sample_weight);
+  out->mutable_sign_off_roles()->Add(policy.sign_off_roles.begin(), policy.sign_off_roles.end());
+  Fill(policy.rollout, out->mutable_rollout());
+}
+
+Result<GateVerdict> FromProto(v1::GateVerdict verdict, const std::string& name) {
+  switch (verdict) {
+    case v1::GATE_VERDICT_PASS:
+      return GateVerdict::kPass;
+    case v1::GATE_VERDICT_FAIL:
+      return GateVerdict::kFail;
+    case v1::GATE_VERDICT_NOT_EVALUATED:
+      return GateVerdict::kNotEvaluated;
+    case v1::GATE_VERDICT_INCONCLUSIVE:
+      return GateVerdict::kInconclusive;
+    default:
+      return Error{ErrorCode::kInvalidArgument,
+                   "criterion " + name.substr(0, 80) + " has no verdict"};
+  }
+}
+
 }  // namespace
 
 v1::TaskSpec ToProto(const TaskSpec& spec) {
@@ -102,10 +209,10 @@ v1::TaskSpec ToProto(const TaskSpec& spec) {
   out.mutable_labels()->set_method(ToProto(spec.labels.method));
   out.mutable_labels()->set_min_votes(spec.labels.min_votes);
   out.mutable_labels()->set_min_confidence(spec.labels.min_confidence);
-  out.mutable_gate()->set_primary_metric(ToProto(spec.gate.primary_metric));
-  out.mutable_gate()->set_min_primary_metric(spec.gate.min_primary_metric);
-  out.mutable_gate()->set_min_class_recall(spec.gate.min_class_recall);
-  out.mutable_monitoring()->set_window_predictions(spec.monitoring.window_predictions);
+  Fill(spec.gate, out.mutable_gate());
+  Fill(spec.monitoring, out.mutable_monitoring());
+  Fill(spec.capture, out.mutable_capture());
+  Fill(spec.cycle, out.mutable_cycle());
   return out;
 }
 
@@ -156,6 +263,18 @@ v1::Deployment ToProto(const Deployment& deployment) {
   *out.mutable_deployed_at() = rpc::ToProto(deployment.deployed_at);
   out.set_deployed_by(deployment.deployed_by);
   out.set_previous_model_version_id(deployment.previous_model_version_id);
+  if (deployment.rollout) {
+    const Rollout& rollout = *deployment.rollout;
+    auto* added = out.mutable_rollout();
+    *added->mutable_candidate() = ToProto(rollout.candidate);
+    added->set_stage(std::string(StageName(rollout.stage)));
+    added->set_share(rollout.share);
+    *added->mutable_since() = rpc::ToProto(rollout.since);
+    added->set_by(rollout.by);
+    added->set_reason(rollout.reason);
+  }
+  Fill(deployment.capture, out.mutable_capture());
+  Fill(deployment.quality, out.mutable_quality());
   return out;
 }
 
@@ -164,6 +283,35 @@ v1::GateCriterion ToProto(const GateCriterion& criterion) {
   out.set_name(criterion.name);
   out.set_verdict(ToProto(criterion.verdict));
   out.set_reason(criterion.reason);
+  if (criterion.difference) out.set_difference(*criterion.difference);
+  if (criterion.low) out.set_low(*criterion.low);
+  if (criterion.high) out.set_high(*criterion.high);
+  out.set_samples(criterion.samples);
+  if (criterion.p_value) out.set_p_value(*criterion.p_value);
+  return out;
+}
+
+v1::GateEvaluation ToProto(const GateEvaluation& evaluation) {
+  v1::GateEvaluation out;
+  out.set_evaluation_id(evaluation.evaluation_id);
+  out.set_model_version_id(evaluation.model_version_id);
+  out.set_baseline_model_version_id(evaluation.baseline_model_version_id);
+  out.set_dataset_version_id(evaluation.dataset_version_id);
+  for (const auto& criterion : evaluation.criteria) *out.add_criteria() = ToProto(criterion);
+  out.set_verdict(ToProto(evaluation.verdict));
+  *out.mutable_evaluated_at() = rpc::ToProto(evaluation.evaluated_at);
+  out.set_actor(evaluation.actor);
+  return out;
+}
+
+v1::SignOffRecord ToProto(const SignOffRecord& record) {
+  v1::SignOffRecord out;
+  out.set_model_version_id(record.model_version_id);
+  out.set_role(record.role);
+  out.set_actor(record.actor);
+  out.set_approved(record.approved);
+  out.set_reason(record.reason);
+  *out.mutable_signed_at() = rpc::ToProto(record.signed_at);
   return out;
 }
 
@@ -191,6 +339,56 @@ Registration FromProto(const v1::RegisterModelVersionRequest& request) {
   }
   registration.actor = request.actor();
   return registration;
+}
+
+Result<GateEvaluation> FromProto(const v1::GateEvaluation& evaluation) {
+  GateEvaluation out;
+  out.evaluation_id = evaluation.evaluation_id();
+  out.model_version_id = evaluation.model_version_id();
+  out.baseline_model_version_id = evaluation.baseline_model_version_id();
+  out.dataset_version_id = evaluation.dataset_version_id();
+  for (const auto& criterion : evaluation.criteria()) {
+    const auto verdict = FromProto(criterion.verdict(), criterion.name());
+    if (!verdict) return verdict.error();
+    GateCriterion added;
+    added.name = criterion.name();
+    added.verdict = *verdict;
+    added.reason = criterion.reason();
+    if (criterion.has_difference()) added.difference = criterion.difference();
+    if (criterion.has_low()) added.low = criterion.low();
+    if (criterion.has_high()) added.high = criterion.high();
+    added.samples = criterion.samples();
+    if (criterion.has_p_value()) added.p_value = criterion.p_value();
+    out.criteria.push_back(std::move(added));
+  }
+  out.actor = evaluation.actor();
+  return out;
+}
+
+SignOffRecord FromProto(const v1::SignOffRequest& request) {
+  SignOffRecord record;
+  record.model_version_id = request.model_version_id();
+  record.role = request.role();
+  record.actor = request.actor();
+  record.approved = request.approved();
+  record.reason = request.reason();
+  return record;
+}
+
+Result<RolloutOrder> FromProto(const v1::SetRolloutRequest& request) {
+  RolloutOrder order;
+  order.model_version_id = request.model_version_id();
+  if (request.stage() == StageName(RolloutStage::kCanary)) {
+    order.stage = RolloutStage::kCanary;
+  } else if (request.stage() != StageName(RolloutStage::kShadow)) {
+    return Error{ErrorCode::kInvalidArgument, "stage is \"shadow\" or \"canary\", not \"" +
+                                                  request.stage().substr(0, 80) + "\""};
+  }
+  order.share = request.share();
+  order.actor = request.actor();
+  order.reason = request.reason();
+  order.override_reason = request.override_reason();
+  return order;
 }
 
 Result<PageRequest> PageFromProto(std::int32_t size, const std::string& token) {

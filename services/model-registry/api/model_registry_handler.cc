@@ -116,6 +116,84 @@ grpc::Status ModelRegistryHandler::RollBackDeployment(grpc::ServerContext* /*con
   return grpc::Status::OK;
 }
 
+grpc::Status ModelRegistryHandler::SetRollout(grpc::ServerContext* /*context*/,
+                                              const v1::SetRolloutRequest* request,
+                                              v1::SetRolloutResponse* response) {
+  const auto order = FromProto(*request);
+  if (!order) return rpc::ToGrpcStatus(order.error());
+
+  const auto changed = catalog_.SetRollout(*order);
+  if (!changed) return rpc::ToGrpcStatus(changed.error());
+
+  *response->mutable_deployment() = ToProto(changed->deployment);
+  response->set_changed(changed->changed);
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelRegistryHandler::ClearRollout(grpc::ServerContext* /*context*/,
+                                                const v1::ClearRolloutRequest* request,
+                                                v1::ClearRolloutResponse* response) {
+  const auto changed = catalog_.ClearRollout(request->task(), request->expected_model_version_id(),
+                                             request->actor(), request->reason());
+  if (!changed) return rpc::ToGrpcStatus(changed.error());
+
+  *response->mutable_deployment() = ToProto(changed->deployment);
+  response->set_changed(changed->changed);
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelRegistryHandler::RecordGateEvaluation(
+    grpc::ServerContext* /*context*/, const v1::RecordGateEvaluationRequest* request,
+    v1::RecordGateEvaluationResponse* response) {
+  const auto evaluation = FromProto(request->evaluation());
+  if (!evaluation) return rpc::ToGrpcStatus(evaluation.error());
+
+  const auto stored = reviews_.Record(*evaluation);
+  if (!stored) return rpc::ToGrpcStatus(stored.error());
+
+  *response->mutable_evaluation() = ToProto(stored->evaluation);
+  response->set_created(stored->created);
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelRegistryHandler::ListGateEvaluations(
+    grpc::ServerContext* /*context*/, const v1::ListGateEvaluationsRequest* request,
+    v1::ListGateEvaluationsResponse* response) {
+  const auto page = PageFromProto(request->page_size(), request->page_token());
+  if (!page) return rpc::ToGrpcStatus(page.error());
+
+  const auto evaluations = reviews_.ListEvaluations(request->model_version_id(), *page);
+  if (!evaluations) return rpc::ToGrpcStatus(evaluations.error());
+
+  for (const auto& evaluation : evaluations->items) {
+    *response->add_evaluations() = ToProto(evaluation);
+  }
+  response->set_next_page_token(evaluations->next_token);
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelRegistryHandler::SignOff(grpc::ServerContext* /*context*/,
+                                           const v1::SignOffRequest* request,
+                                           v1::SignOffResponse* response) {
+  const auto signed_off = reviews_.Sign(FromProto(*request));
+  if (!signed_off) return rpc::ToGrpcStatus(signed_off.error());
+
+  *response->mutable_record() = ToProto(signed_off->record);
+  for (const auto& role : signed_off->missing_roles) response->add_missing_roles(role);
+  return grpc::Status::OK;
+}
+
+grpc::Status ModelRegistryHandler::ListSignOffs(grpc::ServerContext* /*context*/,
+                                                const v1::ListSignOffsRequest* request,
+                                                v1::ListSignOffsResponse* response) {
+  const auto sign_offs = reviews_.ListSignOffs(request->model_version_id());
+  if (!sign_offs) return rpc::ToGrpcStatus(sign_offs.error());
+
+  for (const auto& record : sign_offs->records) *response->add_records() = ToProto(record);
+  for (const auto& role : sign_offs->missing_roles) response->add_missing_roles(role);
+  return grpc::Status::OK;
+}
+
 grpc::Status ModelRegistryHandler::ListDeployments(grpc::ServerContext* /*context*/,
                                                    const v1::ListDeploymentsRequest* request,
                                                    v1::ListDeploymentsResponse* response) {

@@ -2,6 +2,7 @@
 
 #include "tidewheel/model_registry/domain/audit_log.h"
 #include "tidewheel/model_registry/domain/model_catalog.h"
+#include "tidewheel/model_registry/domain/review_catalog.h"
 #include "tidewheel/model_registry/domain/task_catalog.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
 
@@ -13,10 +14,11 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
   /// Turns YAML into a declaration; kInvalidArgument lists its problems.
   using ReadDeclaration = Result<Declaration> (*)(const std::string& yaml);
 
-  ModelRegistryHandler(TaskCatalog& tasks, ModelCatalog& catalog, ModelStore& models,
-                       AuditLog& audit, ReadDeclaration read_declaration)
+  ModelRegistryHandler(TaskCatalog& tasks, ModelCatalog& catalog, ReviewCatalog& reviews,
+                       ModelStore& models, AuditLog& audit, ReadDeclaration read_declaration)
       : tasks_(tasks),
         catalog_(catalog),
+        reviews_(reviews),
         models_(models),
         audit_(audit),
         read_declaration_(read_declaration) {}
@@ -42,6 +44,20 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
   grpc::Status RollBackDeployment(grpc::ServerContext* context,
                                   const v1::RollBackDeploymentRequest* request,
                                   v1::RollBackDeploymentResponse* response) override;
+  grpc::Status SetRollout(grpc::ServerContext* context, const v1::SetRolloutRequest* request,
+                          v1::SetRolloutResponse* response) override;
+  grpc::Status ClearRollout(grpc::ServerContext* context, const v1::ClearRolloutRequest* request,
+                            v1::ClearRolloutResponse* response) override;
+  grpc::Status RecordGateEvaluation(grpc::ServerContext* context,
+                                    const v1::RecordGateEvaluationRequest* request,
+                                    v1::RecordGateEvaluationResponse* response) override;
+  grpc::Status ListGateEvaluations(grpc::ServerContext* context,
+                                   const v1::ListGateEvaluationsRequest* request,
+                                   v1::ListGateEvaluationsResponse* response) override;
+  grpc::Status SignOff(grpc::ServerContext* context, const v1::SignOffRequest* request,
+                       v1::SignOffResponse* response) override;
+  grpc::Status ListSignOffs(grpc::ServerContext* context, const v1::ListSignOffsRequest* request,
+                            v1::ListSignOffsResponse* response) override;
   grpc::Status ListDeployments(grpc::ServerContext* context,
                                const v1::ListDeploymentsRequest* request,
                                v1::ListDeploymentsResponse* response) override;
@@ -55,6 +71,7 @@ class ModelRegistryHandler final : public v1::ModelRegistryService::Service {
  private:
   TaskCatalog& tasks_;
   ModelCatalog& catalog_;
+  ReviewCatalog& reviews_;
   ModelStore& models_;
   AuditLog& audit_;
   const ReadDeclaration read_declaration_;

@@ -1,9 +1,10 @@
 #include "tidewheel/model_registry/declaration/task_yaml.h"
 
-#include <array>
 #include <charconv>
 
 #include "tidewheel/config/yaml.h"
+#include "tidewheel/model_registry/declaration/policy_yaml.h"
+#include "tidewheel/model_registry/declaration/yaml_text.h"
 
 namespace tidewheel::model_registry {
 namespace {
@@ -19,14 +20,6 @@ const std::vector<std::pair<std::string, PrimaryMetric>> kMetrics = {
     {"accuracy", PrimaryMetric::kAccuracy},
     {"balanced_accuracy", PrimaryMetric::kBalancedAccuracy},
     {"macro_f1", PrimaryMetric::kMacroF1}};
-
-template <typename E>
-const std::string& NameOf(E value, const std::vector<std::pair<std::string, E>>& names) {
-  for (const auto& [name, each] : names) {
-    if (each == value) return name;
-  }
-  return names.front().first;
-}
 
 void ReadPreprocessing(const YamlNode& node, Preprocessing* spec) {
   node.Read("width", &spec->width);
@@ -70,39 +63,24 @@ void ReadRest(const YamlNode& root, TaskSpec* spec) {
   gate.Read("min_primary_metric", &spec->gate.min_primary_metric);
   gate.Read("min_class_recall", &spec->gate.min_class_recall);
   root.Field("monitoring").Read("window_predictions", &spec->monitoring.window_predictions);
+  ReadPolicies(root, spec);
 }
 
-/// A scalar that YAML reads back as the same string whatever is in it.
-std::string Quoted(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20) {
-      constexpr char kDigits[] = "0123456789ABCDEF";
-      out += "\\x";
-      out.push_back(kDigits[byte >> 4]);
-      out.push_back(kDigits[byte & 0x0F]);
-    } else {
-      out.push_back(c);
-    }
+/// The place that a problem's key names: "gate.tests[0].amount".
+YamlNode Find(YamlNode node, std::string_view key) {
+  while (!key.empty()) {
+    const auto dot = key.find('.');
+    std::string_view name = key.substr(0, dot);
+    key = dot == std::string_view::npos ? std::string_view() : key.substr(dot + 1);
+    const auto bracket = name.find('[');
+    node = node.Field(name.substr(0, bracket));
+    if (bracket == std::string_view::npos) continue;
+    std::size_t index = 0;
+    std::from_chars(name.data() + bracket + 1, name.data() + name.size(), index);
+    const auto items = node.Items();
+    if (index < items.size()) node = items[index];
   }
-  return out + "\"";
-}
-
-/// The shortest text that reads back as the same number.
-std::string Number(double value) {
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-  return {text.data(), end};
-}
-
-std::string Numbers(const std::vector<double>& values) {
-  std::string out = "[";
-  for (const double value : values) out += (out.size() > 1 ? ", " : "") + Number(value);
-  return out + "]";
+  return node;
 }
 
 }  // namespace
@@ -127,13 +105,7 @@ Result<TaskSpec> ParseTaskYaml(std::string_view text) {
   const bool well_formed = yaml->Problems().empty();
   if (well_formed || !spec.name.empty()) {
     for (const auto& problem : Validate(spec)) {
-      YamlNode node = root;
-      std::string_view rest = problem.key;
-      while (!rest.empty()) {
-        const auto dot = rest.find('.');
-        node = node.Field(rest.substr(0, dot));
-        rest = dot == std::string_view::npos ? std::string_view() : rest.substr(dot + 1);
-      }
+      const YamlNode node = Find(root, problem.key);
       if (well_formed || node.exists()) node.Fail(problem.message);
     }
   }
@@ -183,12 +155,16 @@ std::string PrintTaskYaml(const TaskSpec& spec) {
   line("  method", NameOf(spec.labels.method, kMethods));
   line("  min_votes", std::to_string(spec.labels.min_votes));
   line("  min_confidence", Number(spec.labels.min_confidence));
+  const PolicyLines policies = PrintPolicies(spec);
   out += "gate:\n";
   line("  primary_metric", NameOf(spec.gate.primary_metric, kMetrics));
   line("  min_primary_metric", Number(spec.gate.min_primary_metric));
   line("  min_class_recall", Number(spec.gate.min_class_recall));
+  out += policies.gate;
   out += "monitoring:\n";
   line("  window_predictions", std::to_string(spec.monitoring.window_predictions));
+  out += policies.monitoring;
+  out += policies.sections;
   return out;
 }
 

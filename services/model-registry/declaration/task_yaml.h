@@ -15,8 +15,9 @@ inline constexpr std::size_t kMaxTaskYamlBytes = 256 * 1024;
 /// with its line.
 Result<TaskSpec> ParseTaskYaml(std::string_view yaml);
 
-/// Every key of the spec in a fixed order: two specs print alike only if they are equal, and
-/// ParseTaskYaml reads it back.
+/// The keys of the spec in a fixed order: two specs print alike only if they are equal, and
+/// ParseTaskYaml reads it back. What the closed loop added to tasks is printed only where it is not
+/// the default, so that tasks from before keep their digest.
 std::string PrintTaskYaml(const TaskSpec& spec);
 
 }  // namespace tidewheel::model_registry

@@ -11,7 +11,9 @@ namespace tidewheel::model_registry {
 /// A state change that is about to happen, as the audit log will tell it.
 struct AuditDraft {
   std::string actor;
-  std::string action;  // "task.applied", "model.registered", "model.promoted", "model.rolled_back".
+  // "task.applied", "model.registered", "model.promoted", "model.rolled_back", "model.rollout_set",
+  // "model.rollout_cleared", "gate.evaluated", "model.signed", "model.refused".
+  std::string action;
   std::string subject;  // "task/traffic-lights", "model/<id>".
   std::map<std::string, std::string> details;
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tidewheel/model_registry/domain/model_store.h"
+#include "tidewheel/model_registry/domain/review_store.h"
 #include "tidewheel/model_registry/domain/task_store.h"
 
 namespace tidewheel::model_registry {
@@ -79,10 +80,40 @@ class FakeModelStore final : public ModelStore {
                                   const PageRequest& /*page*/) override {
     return Page<ModelVersion>{versions, ""};
   }
+  Result<std::optional<Deployment>> FindDeployment(const std::string& /*task*/) override {
+    if (deployment.production.id.empty()) return std::optional<Deployment>();
+    return std::optional<Deployment>(deployment);
+  }
+  Result<ChangedDeployment> SetRollout(const ModelVersion& candidate, RolloutStage stage,
+                                       double share, const std::string& reason,
+                                       const AuditDraft& audit) override {
+    if (deployment.production.id == candidate.id) {
+      return Error{ErrorCode::kFailedPrecondition, "serves already"};
+    }
+    deployment.rollout = Rollout{candidate, stage, share, {}, audit.actor, reason};
+    ++deployment.revision;
+    audits.push_back(audit);
+    return ChangedDeployment{deployment, true};
+  }
+  Result<ChangedDeployment> ClearRollout(const std::string& /*task*/, const std::string& expected,
+                                         const std::string& /*reason*/,
+                                         const AuditDraft& audit) override {
+    if (!deployment.rollout ||
+        (!expected.empty() && deployment.rollout->candidate.id != expected)) {
+      return ChangedDeployment{deployment, false};
+    }
+    deployment.rollout.reset();
+    ++deployment.revision;
+    audits.push_back(audit);
+    return ChangedDeployment{deployment, true};
+  }
   Result<ChangedDeployment> Promote(const ModelVersion& version, const AuditDraft& audit) override {
     if (deployment.production.id == version.id) return ChangedDeployment{deployment, false};
     deployment.previous_model_version_id = deployment.production.id;
     deployment.production = version;
+    if (deployment.rollout && deployment.rollout->candidate.id == version.id) {
+      deployment.rollout.reset();
+    }
     ++deployment.revision;
     audits.push_back(audit);
     return ChangedDeployment{deployment, true};
@@ -99,6 +130,55 @@ class FakeModelStore final : public ModelStore {
 
   std::vector<ModelVersion> versions;
   Deployment deployment;
+  std::vector<AuditDraft> audits;
+};
+
+/// Evaluations and signatures in memory, for tests. Not thread-safe.
+class FakeReviewStore final : public ReviewStore {
+ public:
+  Result<StoredEvaluation> Append(const GateEvaluation& evaluation,
+                                  const AuditDraft& audit) override {
+    for (const auto& known : evaluations) {
+      if (known.evaluation_id == evaluation.evaluation_id) return StoredEvaluation{known, false};
+    }
+    evaluations.push_back(evaluation);
+    audits.push_back(audit);
+    return StoredEvaluation{evaluation, true};
+  }
+  Result<std::optional<GateEvaluation>> FindNewest(const std::string& model_version_id) override {
+    for (auto known = evaluations.rbegin(); known != evaluations.rend(); ++known) {
+      if (known->model_version_id == model_version_id) return std::optional<GateEvaluation>(*known);
+    }
+    return std::optional<GateEvaluation>();
+  }
+  Result<Page<GateEvaluation>> ListEvaluations(const std::string& model_version_id,
+                                               const PageRequest& /*page*/) override {
+    Page<GateEvaluation> page;
+    for (auto known = evaluations.rbegin(); known != evaluations.rend(); ++known) {
+      if (known->model_version_id == model_version_id) page.items.push_back(*known);
+    }
+    return page;
+  }
+  Result<StoredSignOff> Append(const SignOffRecord& record, const AuditDraft& audit) override {
+    for (const auto& known : sign_offs) {
+      if (known.model_version_id == record.model_version_id && known.role == record.role) {
+        return StoredSignOff{known, false};
+      }
+    }
+    sign_offs.push_back(record);
+    audits.push_back(audit);
+    return StoredSignOff{record, true};
+  }
+  Result<std::vector<SignOffRecord>> ListSignOffs(const std::string& model_version_id) override {
+    std::vector<SignOffRecord> found;
+    for (const auto& known : sign_offs) {
+      if (known.model_version_id == model_version_id) found.push_back(known);
+    }
+    return found;
+  }
+
+  std::vector<GateEvaluation> evaluations;
+  std::vector<SignOffRecord> sign_offs;
   std::vector<AuditDraft> audits;
 };
 

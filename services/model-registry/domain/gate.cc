@@ -13,10 +13,18 @@ std::string Rounded(double value) {
   return text.data();
 }
 
+GateCriterion Criterion(std::string name, GateVerdict verdict, std::string reason) {
+  GateCriterion criterion;
+  criterion.name = std::move(name);
+  criterion.verdict = verdict;
+  criterion.reason = std::move(reason);
+  return criterion;
+}
+
 GateCriterion AtLeast(std::string name, const std::string& what, double value, double bar) {
   const bool pass = value >= bar;
-  return {std::move(name), pass ? GateVerdict::kPass : GateVerdict::kFail,
-          what + " is " + Rounded(value) + ", the bar is " + Rounded(bar)};
+  return Criterion(std::move(name), pass ? GateVerdict::kPass : GateVerdict::kFail,
+                   what + " is " + Rounded(value) + ", the bar is " + Rounded(bar));
 }
 
 }  // namespace
@@ -41,8 +49,8 @@ std::vector<GateCriterion> EvaluateGate(const TaskSpec& task,
     criteria.push_back(AtLeast("min_primary_metric", "test " + primary, found->second,
                                task.gate.min_primary_metric));
   } else {
-    criteria.push_back(
-        {"min_primary_metric", GateVerdict::kNotEvaluated, "the package has no test " + primary});
+    criteria.push_back(Criterion("min_primary_metric", GateVerdict::kNotEvaluated,
+                                 "the package has no test " + primary));
   }
 
   double lowest = 1;
@@ -50,8 +58,8 @@ std::vector<GateCriterion> EvaluateGate(const TaskSpec& task,
   for (const auto& name : task.classes) {
     const auto found = metrics.find("recall." + name);
     if (found == metrics.end()) {
-      criteria.push_back({"min_class_recall", GateVerdict::kNotEvaluated,
-                          "the package has no test recall of " + name});
+      criteria.push_back(Criterion("min_class_recall", GateVerdict::kNotEvaluated,
+                                   "the package has no test recall of " + name));
       return criteria;
     }
     if (lowest_class.empty() || found->second < lowest) {
@@ -62,6 +70,30 @@ std::vector<GateCriterion> EvaluateGate(const TaskSpec& task,
   criteria.push_back(AtLeast("min_class_recall", "test recall of " + lowest_class, lowest,
                              task.gate.min_class_recall));
   return criteria;
+}
+
+std::string_view VerdictName(GateVerdict verdict) {
+  switch (verdict) {
+    case GateVerdict::kPass:
+      return "pass";
+    case GateVerdict::kFail:
+      return "fail";
+    case GateVerdict::kNotEvaluated:
+      return "not evaluated";
+    case GateVerdict::kInconclusive:
+      return "inconclusive";
+  }
+  return "not evaluated";
+}
+
+GateVerdict Overall(const std::vector<GateCriterion>& criteria) {
+  for (const GateVerdict verdict :
+       {GateVerdict::kFail, GateVerdict::kInconclusive, GateVerdict::kNotEvaluated}) {
+    for (const auto& criterion : criteria) {
+      if (criterion.verdict == verdict) return verdict;
+    }
+  }
+  return criteria.empty() ? GateVerdict::kNotEvaluated : GateVerdict::kPass;
 }
 
 bool Passed(const std::vector<GateCriterion>& criteria) {
@@ -75,8 +107,7 @@ std::string DescribeFailures(const std::vector<GateCriterion>& criteria) {
   for (const auto& criterion : criteria) {
     if (criterion.verdict == GateVerdict::kPass) continue;
     if (!text.empty()) text += "; ";
-    text += criterion.name +
-            (criterion.verdict == GateVerdict::kFail ? ": fail (" : ": not evaluated (") +
+    text += criterion.name + ": " + std::string(VerdictName(criterion.verdict)) + " (" +
             criterion.reason + ")";
   }
   return text;

@@ -1,9 +1,13 @@
 #include "tidewheel/model_registry/domain/model_catalog.h"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <set>
+#include <tuple>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/model_registry/domain/text_limits.h"
 
 namespace tidewheel::model_registry {
 namespace {
@@ -64,6 +68,29 @@ Result<void> CheckBelongs(const PackageManifest& manifest, const Registration& r
   return {};
 }
 
+std::string Shown(double share) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), share).ptr;
+  return {text.data(), end};
+}
+
+Result<void> CheckObjections(const ModelVersion& version, const Clearance& clearance,
+                             const std::string& override_reason) {
+  if (clearance.objections.empty() || !override_reason.empty()) return {};
+  return Error{ErrorCode::kFailedPrecondition,
+               "model version " + version.id + " does not pass the gate of task " +
+                   version.manifest.task + ": " + clearance.objections +
+                   "; give an override reason if it must serve"};
+}
+
+void NoteClearance(const Clearance& clearance, const std::string& override_reason,
+                   AuditDraft* audit) {
+  audit->details["gate"] = clearance.objections.empty() ? "pass" : "overridden";
+  if (clearance.objections.empty()) return;
+  audit->details["override_reason"] = override_reason;
+  audit->details["failures"] = clearance.objections;
+}
+
 }  // namespace
 
 Result<StoredModelVersion> ModelCatalog::Register(const Registration& registration) {
@@ -96,38 +123,107 @@ Result<StoredModelVersion> ModelCatalog::Register(const Registration& registrati
   return models_.Register(version, audit);
 }
 
-Result<Promotion> ModelCatalog::Promote(const std::string& id, const std::string& actor,
-                                        const std::string& override_reason) {
+Result<ModelCatalog::Candidate> ModelCatalog::Examine(const std::string& id) {
   const auto found = models_.Find(id);
   if (!found) return found.error();
   if (!*found) return Error{ErrorCode::kNotFound, "no model version " + id.substr(0, 80)};
-  const ModelVersion& version = **found;
-  const auto task = tasks_.FindNewest(version.manifest.task);
+  Candidate candidate{**found, std::nullopt, {}};
+  const std::string& task_name = candidate.version.manifest.task;
+  const auto task = tasks_.FindNewest(task_name);
   if (!task) return task.error();
-  if (!*task) return Error{ErrorCode::kNotFound, "no task " + version.manifest.task};
+  if (!*task) return Error{ErrorCode::kNotFound, "no task " + task_name};
+  auto deployment = models_.FindDeployment(task_name);
+  if (!deployment) return deployment.error();
+  candidate.deployment = *std::move(deployment);
+  const auto newest = reviews_.FindNewest(candidate.version.id);
+  if (!newest) return newest.error();
+  const auto sign_offs = reviews_.ListSignOffs(candidate.version.id);
+  if (!sign_offs) return sign_offs.error();
+  candidate.clearance = CheckClearance((*task)->spec, candidate.version.manifest.metrics, *newest,
+                                       *sign_offs, candidate.deployment.has_value());
+  return candidate;
+}
 
+Result<Promotion> ModelCatalog::Promote(const std::string& id, const std::string& actor,
+                                        const std::string& override_reason) {
+  auto candidate = Examine(id);
+  if (!candidate) return candidate.error();
+  const ModelVersion& version = candidate->version;
   Promotion promotion;
-  promotion.criteria = EvaluateGate((*task)->spec, version.manifest.metrics);
-  const bool passed = Passed(promotion.criteria);
-  if (!passed && override_reason.empty()) {
-    return Error{ErrorCode::kFailedPrecondition,
-                 "model version " + id + " does not pass the gate of task " +
-                     version.manifest.task + ": " + DescribeFailures(promotion.criteria) +
-                     "; promote it with an override reason if it must serve"};
+  promotion.criteria = candidate->clearance.criteria;
+  if (candidate->deployment && candidate->deployment->production.id == version.id) {
+    // A repeated call, also of what was once let through by an override.
+    promotion.deployment = {*std::move(candidate->deployment), false};
+    return promotion;
+  }
+  if (const auto may = CheckObjections(version, candidate->clearance, override_reason); !may) {
+    return may.error();
   }
 
-  AuditDraft audit{actor,
-                   "model.promoted",
-                   "model/" + id,
-                   {{"task", version.manifest.task}, {"gate", passed ? "pass" : "overridden"}}};
-  if (!passed) {
-    audit.details["override_reason"] = override_reason;
-    audit.details["failures"] = DescribeFailures(promotion.criteria);
-  }
+  AuditDraft audit{actor, "model.promoted", "model/" + id, {{"task", version.manifest.task}}};
+  NoteClearance(candidate->clearance, override_reason, &audit);
   auto changed = models_.Promote(version, audit);
   if (!changed) return changed.error();
   promotion.deployment = *std::move(changed);
   return promotion;
+}
+
+Result<ChangedDeployment> ModelCatalog::SetRollout(const RolloutOrder& order) {
+  const bool canary = order.stage == RolloutStage::kCanary;
+  if (canary && !(order.share > 0 && order.share < 1)) {
+    return Error{ErrorCode::kInvalidArgument, "a canary's share is above 0 and below 1"};
+  }
+  if (!canary && order.share != 0) {
+    return Error{ErrorCode::kInvalidArgument, "a shadow has no share of the traffic"};
+  }
+  for (const auto& [name, text, limit] :
+       {std::tuple{"actor", &order.actor, kMaxActorBytes},
+        std::tuple{"reason", &order.reason, kMaxReasonBytes},
+        std::tuple{"override_reason", &order.override_reason, kMaxReasonBytes}}) {
+    if (const auto good = CheckText(name, *text, limit); !good) return good.error();
+  }
+  auto candidate = Examine(order.model_version_id);
+  if (!candidate) return candidate.error();
+  const ModelVersion& version = candidate->version;
+  if (!candidate->deployment) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 "nothing serves task " + version.manifest.task +
+                     " yet: promote its first model, there is nothing to put a candidate beside"};
+  }
+  const auto& there = candidate->deployment->rollout;
+  if (there && there->candidate.id == version.id && there->stage == order.stage &&
+      there->share == order.share) {
+    return ChangedDeployment{*std::move(candidate->deployment), false};
+  }
+  if (const auto may = CheckObjections(version, candidate->clearance, order.override_reason);
+      !may) {
+    return may.error();
+  }
+
+  AuditDraft audit{order.actor,
+                   "model.rollout_set",
+                   "model/" + version.id,
+                   {{"task", version.manifest.task},
+                    {"stage", std::string(StageName(order.stage))},
+                    {"share", Shown(order.share)}}};
+  if (!order.reason.empty()) audit.details["reason"] = order.reason;
+  NoteClearance(candidate->clearance, order.override_reason, &audit);
+  return models_.SetRollout(version, order.stage, order.share, order.reason, audit);
+}
+
+Result<ChangedDeployment> ModelCatalog::ClearRollout(const std::string& task,
+                                                     const std::string& expected,
+                                                     const std::string& actor,
+                                                     const std::string& reason) {
+  for (const auto& [name, text, limit] :
+       {std::tuple{"task", &task, kMaxActorBytes}, std::tuple{"actor", &actor, kMaxActorBytes},
+        std::tuple{"expected_model_version_id", &expected, kMaxActorBytes},
+        std::tuple{"reason", &reason, kMaxReasonBytes}}) {
+    if (const auto good = CheckText(name, *text, limit); !good) return good.error();
+  }
+  AuditDraft audit{actor, "model.rollout_cleared", "task/" + task, {{"task", task}}};
+  if (!reason.empty()) audit.details["reason"] = reason;
+  return models_.ClearRollout(task, expected, reason, audit);
 }
 
 Result<Deployment> ModelCatalog::RollBack(const std::string& task, const std::string& expected,

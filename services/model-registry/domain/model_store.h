@@ -44,14 +44,28 @@ class ModelStore {
   /// Newest first; an empty task means all.
   virtual Result<Page<ModelVersion>> List(const std::string& task, const PageRequest& page) = 0;
 
-  /// Makes it the one that serves its task and retires the one before; two promotions of a task
-  /// wait for each other.
+  /// What serves the task, or none.
+  virtual Result<std::optional<Deployment>> FindDeployment(const std::string& task) = 0;
+
+  /// Makes it the one that serves its task and retires the one before; a rollout of it ends with
+  /// that. Two changes of one task's deployment wait for each other.
   virtual Result<ChangedDeployment> Promote(const ModelVersion& version,
                                             const AuditDraft& audit) = 0;
   /// kNotFound: nothing serves. kFailedPrecondition: nothing to go back to. kAborted: another than
   /// `expected` serves.
   virtual Result<Deployment> RollBack(const std::string& task, const std::string& expected,
                                       const AuditDraft& audit) = 0;
+  /// Gives the candidate its place beside the serving version, instead of what was there. The same
+  /// again changes nothing. kFailedPrecondition: nothing serves the task, or the candidate does.
+  virtual Result<ChangedDeployment> SetRollout(const ModelVersion& candidate, RolloutStage stage,
+                                               double share, const std::string& reason,
+                                               const AuditDraft& audit) = 0;
+  /// Changes nothing when there is no rollout, or another candidate's than `expected`.
+  /// kNotFound: nothing serves.
+  virtual Result<ChangedDeployment> ClearRollout(const std::string& task,
+                                                 const std::string& expected,
+                                                 const std::string& reason,
+                                                 const AuditDraft& audit) = 0;
   virtual Result<DeploymentPage> ListDeployments(const std::string& task,
                                                  const PageRequest& page) = 0;
 };

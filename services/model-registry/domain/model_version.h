@@ -4,9 +4,11 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidewheel/base/clock.h"
+#include "tidewheel/model_registry/domain/task_spec.h"
 
 namespace tidewheel::model_registry {
 
@@ -47,6 +49,21 @@ struct ModelVersion {
   std::string registered_by;
 };
 
+enum class RolloutStage { kShadow, kCanary };
+
+/// "shadow" or "canary".
+std::string_view StageName(RolloutStage stage);
+
+/// A candidate beside the serving version.
+struct Rollout {
+  ModelVersion candidate;
+  RolloutStage stage = RolloutStage::kShadow;
+  double share = 0;  // Of requests, above 0 and below 1; of a shadow 0.
+  Timestamp since{};
+  std::string by;
+  std::string reason;
+};
+
 /// What serves a task.
 struct Deployment {
   std::string task;
@@ -55,6 +72,10 @@ struct Deployment {
   Timestamp deployed_at{};
   std::string deployed_by;
   std::string previous_model_version_id;  // Empty: nothing to go back to.
+  std::optional<Rollout> rollout;         // None: production has all the traffic.
+  // Of the task in force.
+  CapturePolicy capture;
+  QualityRules quality;
 };
 
 /// The bytes a package's digest is taken over: names and digests in order of name.

@@ -11,21 +11,7 @@ constexpr std::size_t kMaxClasses = 1'000;
 constexpr std::size_t kMaxNameBytes = 128;
 constexpr std::uint32_t kMaxModelSide = 1'024;
 
-/// Collects problems under one key after another.
-class Problems {
- public:
-  void Require(bool good, std::string key, std::string message) {
-    if (!good) found_.push_back({std::move(key), std::move(message)});
-  }
-  std::vector<SpecProblem> Take() { return std::move(found_); }
-
- private:
-  std::vector<SpecProblem> found_;
-};
-
-bool IsShare(double value) { return std::isfinite(value) && value >= 0 && value <= 1; }
-
-void CheckClasses(const TaskSpec& spec, Problems& problems) {
+void CheckClasses(const TaskSpec& spec, SpecProblems& problems) {
   problems.Require(spec.classes.size() >= 2 && spec.classes.size() <= kMaxClasses, "classes",
                    "needs 2 to " + std::to_string(kMaxClasses) + " names, has " +
                        std::to_string(spec.classes.size()));
@@ -37,7 +23,7 @@ void CheckClasses(const TaskSpec& spec, Problems& problems) {
   }
 }
 
-void CheckPreprocessing(const Preprocessing& spec, Problems& problems) {
+void CheckPreprocessing(const Preprocessing& spec, SpecProblems& problems) {
   for (const auto& [side, key] : {std::pair{spec.width, "preprocessing.width"},
                                   std::pair{spec.height, "preprocessing.height"}}) {
     problems.Require(
@@ -60,7 +46,7 @@ void CheckPreprocessing(const Preprocessing& spec, Problems& problems) {
   }
 }
 
-void CheckQuality(const QualityRules& rules, Problems& problems) {
+void CheckQuality(const QualityRules& rules, SpecProblems& problems) {
   problems.Require(rules.max_payload_bytes >= 1 && rules.max_payload_bytes <= (32ULL << 20),
                    "quality.max_payload_bytes", "is 1 to 33554432 bytes (32 MiB)");
   problems.Require(rules.max_pixels >= 1 && rules.max_pixels <= 200'000'000, "quality.max_pixels",
@@ -97,7 +83,7 @@ bool IsTaskName(std::string_view name) {
 }
 
 std::vector<SpecProblem> Validate(const TaskSpec& spec) {
-  Problems problems;
+  SpecProblems problems;
   problems.Require(IsTaskName(spec.name), "task",
                    "is 1 to 63 of a-z, 0-9 and hyphens, a letter first, not \"" +
                        spec.name.substr(0, 80) + "\"");
@@ -115,11 +101,10 @@ std::vector<SpecProblem> Validate(const TaskSpec& spec) {
   problems.Require(spec.labels.min_votes >= 1 && spec.labels.min_votes <= 1'000, "labels.min_votes",
                    "is 1 to 1000");
   problems.Require(IsShare(spec.labels.min_confidence), "labels.min_confidence", "is 0 to 1");
-  problems.Require(IsShare(spec.gate.min_primary_metric), "gate.min_primary_metric", "is 0 to 1");
-  problems.Require(IsShare(spec.gate.min_class_recall), "gate.min_class_recall", "is 0 to 1");
-  problems.Require(
-      spec.monitoring.window_predictions >= 10 && spec.monitoring.window_predictions <= 1'000'000,
-      "monitoring.window_predictions", "is 10 to 1000000");
+  CheckGate(spec.gate, problems);
+  CheckMonitoring(spec.monitoring, problems);
+  CheckCapture(spec.capture, problems);
+  CheckCycle(spec.cycle, problems);
   return problems.Take();
 }
 

@@ -5,13 +5,14 @@
 #include <vector>
 
 #include "tidewheel/base/clock.h"
+#include "tidewheel/model_registry/domain/spec_problems.h"
+#include "tidewheel/model_registry/domain/task_policies.h"
 
 namespace tidewheel::model_registry {
 
 enum class Modality { kImage };
 enum class ResizeMode { kStretch, kFitPad };
 enum class ConsensusMethod { kMajority, kDawidSkene };
-enum class PrimaryMetric { kAccuracy, kBalancedAccuracy, kMacroF1 };
 
 /// What is done to a decoded picture before a model sees it.
 struct Preprocessing {
@@ -60,20 +61,6 @@ struct LabelPolicy {
   friend bool operator==(const LabelPolicy&, const LabelPolicy&) = default;
 };
 
-struct GatePolicy {
-  PrimaryMetric primary_metric = PrimaryMetric::kBalancedAccuracy;
-  double min_primary_metric = 0;
-  double min_class_recall = 0;
-
-  friend bool operator==(const GatePolicy&, const GatePolicy&) = default;
-};
-
-struct MonitoringPolicy {
-  std::uint32_t window_predictions = 200;
-
-  friend bool operator==(const MonitoringPolicy&, const MonitoringPolicy&) = default;
-};
-
 /// One learning problem with every default filled in.
 struct TaskSpec {
   std::string name;
@@ -86,14 +73,10 @@ struct TaskSpec {
   LabelPolicy labels;
   GatePolicy gate;
   MonitoringPolicy monitoring;
+  CapturePolicy capture;
+  CyclePolicy cycle;
 
   friend bool operator==(const TaskSpec&, const TaskSpec&) = default;
-};
-
-/// A problem of a declaration: which key, and what is wrong with it.
-struct SpecProblem {
-  std::string key;  // Such as "quality.max_pixels".
-  std::string message;
 };
 
 /// Every rule a spec breaks; empty when it is good.

@@ -4,8 +4,10 @@
 
 #include "tidewheel/base/ids.h"
 #include "tidewheel/base/page_token.h"
+#include "tidewheel/model_registry/declaration/task_yaml.h"
 #include "tidewheel/model_registry/storage/model_event.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
+#include "tidewheel/model_registry/storage/task_revision.h"
 #include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/values.h"
 
@@ -36,10 +38,11 @@ constexpr char kInsertFile[] =
 constexpr char kInsertMetric[] =
     "INSERT INTO model_metrics (model_version_id, name, value) VALUES ($1, $2, $3)";
 
-constexpr char kFindCurrent[] =
-    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM "
-    "deployments "
-    "WHERE task = $1 AND current";
+// The revision of the last change that this task's readers must see, whatever changed.
+constexpr char kDeployments[] =
+    "SELECT d.task, greatest(d.revision, r.revision) AS revision, d.model_version_id, "
+    "d.previous_id, d.deployed_at, d.deployed_by FROM deployments d "
+    "LEFT JOIN task_revisions r ON r.task = d.task WHERE d.current ";
 constexpr char kEndCurrent[] = "UPDATE deployments SET current = false WHERE task = $1 AND current";
 constexpr char kRetire[] =
     "UPDATE model_versions SET stage = 'retired' WHERE task = $1 AND stage = 'production'";
@@ -47,18 +50,27 @@ constexpr char kServe[] =
     "UPDATE model_versions SET stage = 'production' WHERE model_version_id = $1";
 constexpr char kDeploy[] =
     "INSERT INTO deployments (task, model_version_id, previous_id, deployed_at, deployed_by) "
-    "VALUES ($1, $2, nullif($3, '')::uuid, $4, $5) "
-    "RETURNING task, revision, model_version_id, previous_id, deployed_at, deployed_by";
+    "VALUES ($1, $2, nullif($3, '')::uuid, $4, $5)";
 // Where a roll back of `previous_id` would go next: the version it followed when it was deployed
 // the last time.
 constexpr char kFollowed[] =
     "SELECT previous_id FROM deployments WHERE task = $1 AND model_version_id = $2 "
     "ORDER BY revision DESC LIMIT 1";
-constexpr char kListDeployments[] =
-    "SELECT task, revision, model_version_id, previous_id, deployed_at, deployed_by FROM "
-    "deployments "
-    "WHERE current AND ($1 = '' OR task = $1) AND task > $2 ORDER BY task LIMIT $3";
-constexpr char kNewestRevision[] = "SELECT coalesce(max(revision), 0) FROM deployments";
+constexpr char kNewestRevision[] =
+    "SELECT greatest((SELECT coalesce(max(revision), 0) FROM deployments), "
+    "(SELECT coalesce(max(revision), 0) FROM task_revisions))";
+
+constexpr char kFindRollout[] =
+    "SELECT model_version_id, stage, share, since, set_by, reason FROM rollouts "
+    "WHERE task = $1 AND ended_at IS NULL";
+constexpr char kStartRollout[] =
+    "INSERT INTO rollouts (task, model_version_id, stage, share, since, set_by, reason) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)";
+constexpr char kEndRollout[] =
+    "UPDATE rollouts SET ended_at = $2, ended_by = $3, end_reason = $4 "
+    "WHERE task = $1 AND ended_at IS NULL";
+constexpr char kTaskInForce[] =
+    "SELECT canonical FROM tasks WHERE name = $1 ORDER BY version DESC LIMIT 1";
 
 std::vector<std::string> TextsFrom(const pqxx::field& array) {
   std::vector<std::string> texts;
@@ -74,6 +86,18 @@ Stage StageFrom(std::string_view name) {
   if (name == "production") return Stage::kProduction;
   if (name == "retired") return Stage::kRetired;
   return Stage::kRegistered;
+}
+
+std::string StageName(Stage stage) {
+  switch (stage) {
+    case Stage::kRegistered:
+      return "registered";
+    case Stage::kProduction:
+      return "production";
+    case Stage::kRetired:
+      return "retired";
+  }
+  return "registered";
 }
 
 ModelVersion VersionFrom(const pqxx::row& row) {
@@ -117,7 +141,27 @@ std::optional<ModelVersion> FindOne(pqxx::transaction_base& tx, const std::strin
   return Complete(tx, rows[0]);
 }
 
-Deployment DeploymentFrom(pqxx::transaction_base& tx, const pqxx::row& row) {
+ModelVersion FindKnown(pqxx::transaction_base& tx, const std::string& id) {
+  return *FindOne(tx, "WHERE m.model_version_id = $1", id);
+}
+
+std::optional<Rollout> FindRollout(pqxx::transaction_base& tx, const std::string& task) {
+  const auto rows = tx.exec_params(kFindRollout, task);
+  if (rows.empty()) return std::nullopt;
+  const auto& row = rows[0];
+  Rollout rollout;
+  rollout.candidate = FindKnown(tx, row["model_version_id"].c_str());
+  rollout.stage = std::string_view(row["stage"].c_str()) == "canary" ? RolloutStage::kCanary
+                                                                     : RolloutStage::kShadow;
+  rollout.share = row["share"].as<double>();
+  rollout.since = row["since"].as<Timestamp>();
+  rollout.by = row["set_by"].c_str();
+  rollout.reason = row["reason"].c_str();
+  return rollout;
+}
+
+/// With its rollout and what the task in force says of its traffic.
+Result<Deployment> DeploymentFrom(pqxx::transaction_base& tx, const pqxx::row& row) {
   Deployment deployment;
   deployment.task = row["task"].c_str();
   deployment.revision = row["revision"].as<std::uint64_t>();
@@ -126,18 +170,57 @@ Deployment DeploymentFrom(pqxx::transaction_base& tx, const pqxx::row& row) {
   if (!row["previous_id"].is_null()) {
     deployment.previous_model_version_id = row["previous_id"].c_str();
   }
-  const std::string id = row["model_version_id"].c_str();
-  deployment.production = *FindOne(tx, "WHERE m.model_version_id = $1", id);
+  deployment.production = FindKnown(tx, row["model_version_id"].c_str());
+  deployment.rollout = FindRollout(tx, deployment.task);
+  const auto tasks = tx.exec_params(kTaskInForce, deployment.task);
+  if (tasks.empty()) return deployment;
+  const auto spec = ParseTaskYaml(tasks[0][0].c_str());
+  if (!spec) {
+    return Error{ErrorCode::kDataLoss,
+                 "stored task " + deployment.task + " cannot be read: " + spec.error().message};
+  }
+  deployment.capture = spec->capture;
+  deployment.quality = spec->quality;
   return deployment;
 }
 
+pqxx::result FindCurrent(pqxx::transaction_base& tx, const std::string& task) {
+  return tx.exec_params(std::string(kDeployments) + "AND d.task = $1", task);
+}
+
+/// What serves the task now; there is one.
+Result<Deployment> CurrentDeployment(pqxx::transaction_base& tx, const std::string& task) {
+  return DeploymentFrom(tx, FindCurrent(tx, task)[0]);
+}
+
 /// Ends the current deployment and starts the next, as the unique indexes want it.
-Deployment Deploy(pqxx::work& tx, const std::string& task, const std::string& id,
-                  const std::string& previous_id, const std::string& actor, Timestamp now) {
+void Deploy(pqxx::work& tx, const std::string& task, const std::string& id,
+            const std::string& previous_id, const std::string& actor, Timestamp now) {
   tx.exec_params0(kEndCurrent, task);
   tx.exec_params0(kRetire, task);
   tx.exec_params0(kServe, id);
-  return DeploymentFrom(tx, tx.exec_params1(kDeploy, task, id, previous_id, now, actor));
+  tx.exec_params0(kDeploy, task, id, previous_id, now, actor);
+}
+
+Result<ChangedDeployment> Unchanged(pqxx::work& tx, const std::string& task) {
+  auto deployment = CurrentDeployment(tx, task);
+  if (!deployment) return deployment.error();
+  return ChangedDeployment{*std::move(deployment), false};
+}
+
+/// The end of every change: its revision, and its event.
+Result<ChangedDeployment> Finish(pqxx::work& tx, const std::string& task, const std::string& type,
+                                 ModelFact fact) {
+  BumpTaskRevision(tx, task);
+  auto deployment = CurrentDeployment(tx, task);
+  if (!deployment) return deployment.error();
+  fact.revision = deployment->revision;
+  if (const auto queued = EnqueueModelEvent(tx, type, fact); !queued) return queued.error();
+  return ChangedDeployment{*std::move(deployment), true};
+}
+
+Error NothingServes(const std::string& task) {
+  return {ErrorCode::kNotFound, "nothing serves task " + task.substr(0, 80)};
 }
 
 }  // namespace
@@ -228,28 +311,40 @@ Result<Page<ModelVersion>> PostgresModelStore::List(const std::string& task,
   });
 }
 
+Result<std::optional<Deployment>> PostgresModelStore::FindDeployment(const std::string& task) {
+  return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<std::optional<Deployment>> {
+    const auto current = FindCurrent(tx, task);
+    if (current.empty()) return std::optional<Deployment>();
+    auto deployment = DeploymentFrom(tx, current[0]);
+    if (!deployment) return deployment.error();
+    return std::optional<Deployment>(*std::move(deployment));
+  });
+}
+
 Result<ChangedDeployment> PostgresModelStore::Promote(const ModelVersion& version,
                                                       const AuditDraft& audit) {
   const std::string& task = version.manifest.task;
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<ChangedDeployment> {
     tx.exec_params(kLockTask, task);
-    const auto current = tx.exec_params(kFindCurrent, task);
+    const auto current = FindCurrent(tx, task);
     std::string previous;
     if (!current.empty()) {
       previous = current[0]["model_version_id"].c_str();
       // A repeated call: already as asked.
-      if (previous == version.id) return ChangedDeployment{DeploymentFrom(tx, current[0]), false};
+      if (previous == version.id) return Unchanged(tx, task);
     }
 
     const Timestamp now = clock_.Now();
-    ChangedDeployment changed{Deploy(tx, task, version.id, previous, audit.actor, now), true};
-    AppendAuditEntry(tx, audit, now);
-    if (const auto queued = EnqueueModelEvent(tx, "model.promoted",
-                                              {task, version.id, version.version, "production",
-                                               changed.deployment.revision, previous});
-        !queued)
-      return queued.error();
-    return changed;
+    AuditDraft complete = audit;
+    const auto rollout = FindRollout(tx, task);
+    if (rollout && rollout->candidate.id == version.id) {
+      tx.exec_params0(kEndRollout, task, now, audit.actor, "promoted");
+      complete.details["rollout_ended"] = std::string(StageName(rollout->stage));
+    }
+    AppendAuditEntry(tx, complete, now);
+    Deploy(tx, task, version.id, previous, audit.actor, now);
+    return Finish(tx, task, "model.promoted",
+                  {task, version.id, version.version, "production", 0, previous});
   });
 }
 
@@ -258,10 +353,8 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task,
                                                 const AuditDraft& audit) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Deployment> {
     tx.exec_params(kLockTask, task);
-    const auto current = tx.exec_params(kFindCurrent, task);
-    if (current.empty()) {
-      return Error{ErrorCode::kNotFound, "nothing serves task " + task.substr(0, 80)};
-    }
+    const auto current = FindCurrent(tx, task);
+    if (current.empty()) return NothingServes(task);
     const std::string serving = current[0]["model_version_id"].c_str();
     if (!expected.empty() && serving != expected) {
       return Error{ErrorCode::kAborted, "task " + task + " is served by " + serving +
@@ -278,17 +371,78 @@ Result<Deployment> PostgresModelStore::RollBack(const std::string& task,
     std::string next;
     if (!followed.empty() && !followed[0][0].is_null()) next = followed[0][0].c_str();
     const Timestamp now = clock_.Now();
-    const Deployment deployment = Deploy(tx, task, target, next, audit.actor, now);
     AuditDraft complete = audit;
     complete.details["from"] = serving;
     complete.details["to"] = target;
+    const auto rollout = FindRollout(tx, task);
+    if (rollout && rollout->candidate.id == target) {
+      tx.exec_params0(kEndRollout, task, now, audit.actor, "rolled back to");
+      complete.details["rollout_ended"] = std::string(StageName(rollout->stage));
+    }
     AppendAuditEntry(tx, complete, now);
-    if (const auto queued = EnqueueModelEvent(tx, "model.rolled_back",
-                                              {task, target, deployment.production.version,
-                                               "production", deployment.revision, serving});
-        !queued)
-      return queued.error();
-    return deployment;
+    Deploy(tx, task, target, next, audit.actor, now);
+    const ModelVersion version = FindKnown(tx, target);
+    auto changed = Finish(tx, task, "model.rolled_back",
+                          {task, target, version.version, "production", 0, serving});
+    if (!changed) return changed.error();
+    return std::move(changed->deployment);
+  });
+}
+
+Result<ChangedDeployment> PostgresModelStore::SetRollout(const ModelVersion& candidate,
+                                                         RolloutStage stage, double share,
+                                                         const std::string& reason,
+                                                         const AuditDraft& audit) {
+  const std::string& task = candidate.manifest.task;
+  return pool_.InTransaction([&](pqxx::work& tx) -> Result<ChangedDeployment> {
+    tx.exec_params(kLockTask, task);
+    const auto current = FindCurrent(tx, task);
+    if (current.empty()) {
+      return Error{ErrorCode::kFailedPrecondition, "nothing serves task " + task + " yet"};
+    }
+    if (candidate.id == current[0]["model_version_id"].c_str()) {
+      return Error{ErrorCode::kFailedPrecondition,
+                   "model version " + candidate.id + " serves task " + task + " already"};
+    }
+    const auto there = FindRollout(tx, task);
+    if (there && there->candidate.id == candidate.id && there->stage == stage &&
+        there->share == share) {
+      return Unchanged(tx, task);
+    }
+
+    const Timestamp now = clock_.Now();
+    if (there) tx.exec_params0(kEndRollout, task, now, audit.actor, "replaced");
+    const std::string stage_name(StageName(stage));
+    tx.exec_params0(kStartRollout, task, candidate.id, stage_name, share, now, audit.actor, reason);
+    AppendAuditEntry(tx, audit, now);
+    const std::string replaced =
+        there && there->candidate.id != candidate.id ? there->candidate.id : std::string();
+    return Finish(tx, task, "model.rollout_set",
+                  {task, candidate.id, candidate.version, stage_name, 0, replaced});
+  });
+}
+
+Result<ChangedDeployment> PostgresModelStore::ClearRollout(const std::string& task,
+                                                           const std::string& expected,
+                                                           const std::string& reason,
+                                                           const AuditDraft& audit) {
+  return pool_.InTransaction([&](pqxx::work& tx) -> Result<ChangedDeployment> {
+    tx.exec_params(kLockTask, task);
+    if (FindCurrent(tx, task).empty()) return NothingServes(task);
+    const auto there = FindRollout(tx, task);
+    if (!there || (!expected.empty() && there->candidate.id != expected)) {
+      return Unchanged(tx, task);
+    }
+
+    const Timestamp now = clock_.Now();
+    tx.exec_params0(kEndRollout, task, now, audit.actor, reason);
+    AuditDraft complete = audit;
+    complete.subject = "model/" + there->candidate.id;
+    complete.details["stage"] = std::string(StageName(there->stage));
+    AppendAuditEntry(tx, complete, now);
+    return Finish(tx, task, "model.rollout_cleared",
+                  {task, there->candidate.id, there->candidate.version,
+                   StageName(there->candidate.stage), 0, ""});
   });
 }
 
@@ -298,15 +452,19 @@ Result<DeploymentPage> PostgresModelStore::ListDeployments(const std::string& ta
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<DeploymentPage> {
     DeploymentPage result;
-    const auto rows = tx.exec_params(
-        kListDeployments, task, after->empty() ? std::string() : (*after)[0], request.size + 1);
+    const auto rows =
+        tx.exec_params(std::string(kDeployments) +
+                           "AND ($1 = '' OR d.task = $1) AND d.task > $2 ORDER BY d.task LIMIT $3",
+                       task, after->empty() ? std::string() : (*after)[0], request.size + 1);
     for (const auto& row : rows) {
       if (result.page.items.size() == request.size) {
         result.page.next_token =
             EncodePageToken("deployments/" + task, {result.page.items.back().task});
         break;
       }
-      result.page.items.push_back(DeploymentFrom(tx, row));
+      auto deployment = DeploymentFrom(tx, row);
+      if (!deployment) return deployment.error();
+      result.page.items.push_back(*std::move(deployment));
     }
     result.revision = tx.exec1(kNewestRevision)[0].as<std::uint64_t>();
     return result;

@@ -19,9 +19,16 @@ class PostgresModelStore final : public ModelStore {
                                                    std::uint32_t version) override;
   Result<std::optional<ModelVersion>> FindByRun(const std::string& run_id) override;
   Result<Page<ModelVersion>> List(const std::string& task, const PageRequest& page) override;
+  Result<std::optional<Deployment>> FindDeployment(const std::string& task) override;
   Result<ChangedDeployment> Promote(const ModelVersion& version, const AuditDraft& audit) override;
   Result<Deployment> RollBack(const std::string& task, const std::string& expected,
                               const AuditDraft& audit) override;
+  Result<ChangedDeployment> SetRollout(const ModelVersion& candidate, RolloutStage stage,
+                                       double share, const std::string& reason,
+                                       const AuditDraft& audit) override;
+  Result<ChangedDeployment> ClearRollout(const std::string& task, const std::string& expected,
+                                         const std::string& reason,
+                                         const AuditDraft& audit) override;
   Result<DeploymentPage> ListDeployments(const std::string& task, const PageRequest& page) override;
 
  private:

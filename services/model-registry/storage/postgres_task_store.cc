@@ -3,6 +3,7 @@
 #include "tidewheel/base/page_token.h"
 #include "tidewheel/model_registry/declaration/task_yaml.h"
 #include "tidewheel/model_registry/storage/postgres_audit_log.h"
+#include "tidewheel/model_registry/storage/task_revision.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::model_registry {
@@ -59,6 +60,8 @@ Result<void> PostgresTaskStore::Append(const Task& task, const AuditDraft& audit
                                             " was applied by somebody else meanwhile; apply again"};
     }
     AppendAuditEntry(tx, audit, task.applied_at);
+    // Who serves the task takes its capture and quality rules from its deployment.
+    BumpTaskRevision(tx, task.spec.name);
     return {};
   });
 }
