@@ -63,11 +63,12 @@ void InferenceHandler::Refuse(const Job& job, const Error& why) {
 }
 
 void InferenceHandler::Run(const Job& job) {
-  if (job.context->IsCancelled()) return job.reactor->Finish(grpc::Status::CANCELLED);
+  // First, because gRPC cancels what is late: that its time passed in our queue is our doing.
   if (job.context->deadline() < std::chrono::system_clock::now()) {
     return Refuse(
         job, {ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
   }
+  if (job.context->IsCancelled()) return job.reactor->Finish(grpc::Status::CANCELLED);
   auto request = FromProto(*job.request);
   if (!request) return job.reactor->Finish(rpc::ToGrpcStatus(request.error()));
   request->arrived = job.arrived;
