@@ -6,10 +6,14 @@
 
 namespace tidewheel::ml {
 
+std::uint64_t ProjectionSeed(const Architecture& architecture) {
+  return StableHash(PrintArchitecture(architecture));
+}
+
 Projection ProjectionOf(const Architecture& architecture, const ArchitecturePlan& plan) {
   Projection projection;
   if (architecture.embedding == 0) return projection;
-  projection.seed = StableHash(PrintArchitecture(architecture));
+  projection.seed = ProjectionSeed(architecture);
   projection.inputs = plan.embedding_inputs;
   projection.numbers = architecture.embedding;
   projection.matrix.resize(static_cast<std::size_t>(projection.inputs) *

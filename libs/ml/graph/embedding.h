@@ -16,6 +16,9 @@ struct Projection {
   std::vector<float> matrix;  // inputs x numbers, row by row: normal with variance 1 / inputs.
 };
 
+/// What the matrix is drawn from, without drawing it.
+std::uint64_t ProjectionSeed(const Architecture& architecture);
+
 /// Decided by the architecture alone, so that embeddings of its versions mean the same axes. `plan`
 /// is the architecture's; empty when it has no embedding.
 Projection ProjectionOf(const Architecture& architecture, const ArchitecturePlan& plan);

@@ -99,6 +99,16 @@ std::string ModelCard(const v1::WorkerJob& job, const v1::WorkerResult& result) 
               " to " + Short(metric.high()) + " (" + metric.interval() + ") |\n";
     }
   }
+  if (!result.tests().empty()) {
+    card += "\n## Behaviour on the test split\n\n| test | passed |\n|---|---|\n";
+    for (const auto& test : result.tests()) {
+      card += "| " + test.name() + " | " +
+              (test.not_evaluated().empty()
+                   ? std::to_string(test.passed()) + " of " + std::to_string(test.samples())
+                   : "not evaluated: " + test.not_evaluated()) +
+              " |\n";
+    }
+  }
   return card;
 }
 

@@ -1,4 +1,5 @@
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
@@ -27,6 +28,16 @@ bool WriteResult(const std::filesystem::path& folder,
   std::error_code error;
   std::filesystem::rename(partial, folder / "result.pb", error);
   return file.good() && !error;
+}
+
+/// Of all threads of this process so far, in the kernel too.
+double CpuSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
 }  // namespace
@@ -72,5 +83,6 @@ int main(int argc, char** argv) {
     tidewheel::log::Warning("run failed", {{"error", result.error()}});
     answer.set_failure(result.error().message);
   }
+  answer.set_cpu_seconds(CpuSeconds());
   return WriteResult(folder, answer) ? 0 : 1;
 }

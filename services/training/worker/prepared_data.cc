@@ -6,8 +6,8 @@
 #include <fstream>
 #include <optional>
 
-#include "tidewheel/blob/store.h"
 #include "tidewheel/vision/decode.h"
+#include "tidewheel/vision/measure.h"
 
 namespace tidewheel::training {
 namespace {
@@ -18,6 +18,8 @@ struct OpenSplit {
   std::filesystem::path path;
   std::optional<ml::DatasetFileWriter> writer;
   std::vector<std::uint64_t> ordinals;
+  std::vector<double> measures;
+  std::vector<v1::WorkerItem> items;
 };
 
 Result<OpenSplit> Open(std::string_view name, const std::filesystem::path& folder,
@@ -39,22 +41,30 @@ Result<PreparedSplit> Finish(OpenSplit split) {
   if (const auto finished = split.writer->Finish(); !finished) return finished.error();
   auto file = ml::DatasetFile::Open(split.path);
   if (!file) return file.error();
-  return PreparedSplit{*std::move(file), std::move(split.ordinals)};
+  return PreparedSplit{*std::move(file), std::move(split.ordinals), std::move(split.measures),
+                       std::move(split.items)};
 }
 
-/// The item's picture as the model sees it.
-Result<void> PreprocessItem(const blob::Store& payloads, const v1::WorkerItem& item,
-                            const vision::PreprocessSpec& spec, std::span<float> row) {
-  const auto ref = blob::Ref::Parse(item.payload_ref());
-  if (!ref) return ref.error();
-  const auto payload = payloads.Get(*ref);
-  if (!payload) return payload.error();
-  const auto image = vision::Decode(*payload);
+/// The item's picture as the model sees it; what it measures is added to the split's.
+Result<void> PrepareItem(const blob::Store& payloads, const v1::WorkerItem& item,
+                         const vision::PreprocessSpec& spec, std::span<float> row,
+                         std::vector<double>& measures) {
+  const auto image = ReadPicture(payloads, item);
   if (!image) return image.error();
+  const auto measured = vision::ToArray(vision::Measure(*image));
+  measures.insert(measures.end(), measured.begin(), measured.end());
   return vision::Preprocess(*image, spec, row);
 }
 
 }  // namespace
+
+Result<vision::Image> ReadPicture(const blob::Store& payloads, const v1::WorkerItem& item) {
+  const auto ref = blob::Ref::Parse(item.payload_ref());
+  if (!ref) return ref.error();
+  const auto payload = payloads.Get(*ref);
+  if (!payload) return payload.error();
+  return vision::Decode(*payload);
+}
 
 Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::PreprocessSpec& spec,
                                  const std::filesystem::path& folder, ReportPipe& reports,
@@ -84,12 +94,13 @@ Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::Preproc
     OpenSplit& split = item.split() == "test"         ? *test
                        : item.split() == "validation" ? *validation
                                                       : *training;
-    const auto done = PreprocessItem(**payloads, item, spec, row);
+    const auto done = PrepareItem(**payloads, item, spec, row, split.measures);
     if (!done) return Prefixed("item " + std::to_string(ordinal) + ": ", done.error());
     const auto appended = split.writer->Append(row, static_cast<std::int32_t>(item.class_index()),
                                                static_cast<float>(item.weight()));
     if (!appended) return Prefixed("item " + std::to_string(ordinal) + ": ", appended.error());
     split.ordinals.push_back(ordinal);
+    if (&split != &*training) split.items.push_back(item);
     progress.set_steps_done(ordinal + 1);
     reports.Tell(progress);
     item.Clear();  // The next one is merged into it: a zero is not on the wire.
@@ -106,7 +117,9 @@ Result<PreparedData> PrepareData(const v1::WorkerJob& job, const vision::Preproc
   if (!prepared_validation) return prepared_validation.error();
   auto prepared_test = Finish(*std::move(test));
   if (!prepared_test) return prepared_test.error();
-  return PreparedData{*std::move(prepared_training), *std::move(prepared_validation),
+  return PreparedData{{vision::kMeasureNames.begin(), vision::kMeasureNames.end()},
+                      *std::move(prepared_training),
+                      *std::move(prepared_validation),
                       *std::move(prepared_test)};
 }
 

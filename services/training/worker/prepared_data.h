@@ -3,13 +3,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <stop_token>
-#include <string_view>
+#include <string>
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/blob/store.h"
 #include "tidewheel/ml/dataset.h"
 #include "tidewheel/training/v1/worker.pb.h"
 #include "tidewheel/training/worker/report_pipe.h"
+#include "tidewheel/vision/image.h"
 #include "tidewheel/vision/preprocess.h"
 
 namespace tidewheel::training {
@@ -18,19 +20,25 @@ namespace tidewheel::training {
 struct PreparedSplit {
   ml::DatasetFile file;
   std::vector<std::uint64_t> ordinals;  // Of each row among the dataset's items.
+  std::vector<double> measures;         // Rows x measures, in the order of their names.
+  std::vector<v1::WorkerItem> items;    // Of each row; empty for the training split.
 
   ml::TensorDataset rows() const { return file.View(); }
 };
 
 struct PreparedData {
+  std::vector<std::string> measures;  // Their names, the same that inference tells.
   PreparedSplit training;
   PreparedSplit validation;
   PreparedSplit test;
 };
 
-/// Reads every item's payload, preprocesses it as serving will, and writes one file a split:
-/// pictures pass through memory one at a time. kInvalidArgument, kNotFound, kDataLoss name the
-/// item; kFailedPrecondition: a split without items; kCancelled.
+/// The item's picture, as it is stored.
+Result<vision::Image> ReadPicture(const blob::Store& payloads, const v1::WorkerItem& item);
+
+/// Reads every item's payload, measures it, preprocesses it as serving will, and writes one file a
+/// split: pictures pass through memory one at a time. kInvalidArgument, kNotFound, kDataLoss name
+/// the item; kFailedPrecondition: a split without items; kCancelled.
 Result<PreparedData> PrepareData(const v1::WorkerJob& job,
                                  const vision::PreprocessSpec& preprocessing,
                                  const std::filesystem::path& folder, ReportPipe& reports,

@@ -4,14 +4,20 @@
 #include <google/protobuf/util/delimited_message_util.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
+#include <optional>
 
 #include "tidewheel/base/build_identity.h"
 #include "tidewheel/ml/graph/architecture.h"
+#include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/package_writer.h"
 #include "tidewheel/ml/train.h"
+#include "tidewheel/training/worker/baseline_model.h"
+#include "tidewheel/training/worker/behaviour_tests.h"
 #include "tidewheel/training/worker/evaluation.h"
 #include "tidewheel/training/worker/prepared_data.h"
+#include "tidewheel/training/worker/reference_profile.h"
 #include "tidewheel/vision/preprocess_entries.h"
 
 namespace tidewheel::training {
@@ -80,18 +86,112 @@ v1::Hyperparameters EffectiveOf(const ml::TrainOptions& options, bool class_weig
   return out;
 }
 
+/// A split that the model has not seen, with what it answers.
+struct HeldOut {
+  std::string name;
+  const PreparedSplit* split = nullptr;
+  ml::TensorDataset rows;
+  std::vector<float> probabilities{};  // Rows x classes.
+  std::vector<float> baseline{};       // The same of the serving version; empty without one.
+  std::vector<float> embedding{};      // Rows x numbers.
+};
+
 /// Appends the split's probabilities, a message a row.
-void WritePredictions(const PreparedSplit& split, std::span<const float> probabilities,
-                      std::size_t classes, google::protobuf::io::ZeroCopyOutputStream* stream) {
-  for (std::size_t row = 0; row < split.ordinals.size(); ++row) {
-    const auto p = probabilities.subspan(row * classes, classes);
+void WritePredictions(const HeldOut& held_out, std::size_t classes,
+                      google::protobuf::io::ZeroCopyOutputStream* stream) {
+  for (std::size_t row = 0; row < held_out.split->ordinals.size(); ++row) {
+    const auto p = std::span(held_out.probabilities).subspan(row * classes, classes);
     v1::WorkerPrediction prediction;
-    prediction.set_ordinal(split.ordinals[row]);
+    prediction.set_ordinal(held_out.split->ordinals[row]);
     prediction.set_predicted_class_index(
         static_cast<std::uint32_t>(std::max_element(p.begin(), p.end()) - p.begin()));
     prediction.mutable_probabilities()->Add(p.begin(), p.end());
+    if (!held_out.baseline.empty()) {
+      const auto b = std::span(held_out.baseline).subspan(row * classes, classes);
+      prediction.mutable_baseline_probabilities()->Add(b.begin(), b.end());
+    }
     google::protobuf::util::SerializeDelimitedToZeroCopyStream(prediction, stream);
   }
+}
+
+/// Fills in what both models answer.
+Result<void> AnswerHeldOut(const v1::WorkerJob& job, const ml::Model& model,
+                           const vision::PreprocessSpec& spec, const ml::PredictOptions& options,
+                           const std::filesystem::path& folder, std::span<HeldOut> held_out,
+                           ReportPipe& reports, const std::stop_token& stop) {
+  std::optional<BaselineModel> baseline;
+  if (!job.baseline_files().empty()) {
+    auto loaded = BaselineModel::Load(job, folder / "baseline");
+    if (!loaded) return Prefixed("the serving version: ", loaded.error());
+    baseline = *std::move(loaded);
+  }
+  std::uint64_t evaluated = 0;
+  for (HeldOut& split : held_out) {
+    reports.Tell(PhaseOf("evaluating", evaluated++, held_out.size() + 1));
+    auto probabilities = model.Predict(split.rows, options, stop);
+    if (!probabilities) return probabilities.error();
+    split.probabilities = *std::move(probabilities);
+    auto embedding = model.Embed(split.rows, options, stop);
+    if (!embedding) return embedding.error();
+    split.embedding = *std::move(embedding);
+    if (!baseline) continue;
+    auto answered = baseline->Answer(*split.split, spec, stop);
+    if (!answered) {
+      // A caller that asked to stop wants to hear that it did.
+      if (answered.error().code == ErrorCode::kCancelled) return answered.error();
+      return Prefixed("the serving version: ", answered.error());
+    }
+    split.baseline = *std::move(answered);
+  }
+  return {};
+}
+
+/// profile.pb of the package.
+Result<std::string> ProfileOf(const v1::WorkerJob& job, const ml::Model& model,
+                              const PreparedData& data, std::span<const HeldOut> held_out,
+                              const ml::PredictOptions& options, const std::stop_token& stop) {
+  ProfileSource source;
+  source.classes = {job.classes().begin(), job.classes().end()};
+  source.features = data.measures;
+  source.training_features = data.training.measures;
+  source.embedding_numbers = static_cast<std::uint32_t>(model.architecture()->embedding);
+  source.projection_seed = ml::ProjectionSeed(*model.architecture());
+  source.seed = job.seed();
+  std::size_t held_out_rows = 0;
+  for (const HeldOut& split : held_out) {
+    source.held_out.push_back({.split = split.name,
+                               .given = {split.rows.labels.begin(), split.rows.labels.end()},
+                               .features = split.split->measures,
+                               .probabilities = split.probabilities,
+                               .embedding = split.embedding});
+    held_out_rows += split.rows.rows();
+  }
+
+  const ml::TensorDataset training = data.training.rows();
+  const auto sampled = SampleTrainingRows(training.rows(), held_out_rows, job.seed());
+  ProfiledRows& sample = source.training_sample;
+  sample.split = "training";
+  if (!sampled.empty()) {
+    std::vector<float> input(sampled.size() * training.shape.elements());
+    training.CopyRows(sampled, input.data());
+    for (const std::uint32_t row : sampled) {
+      sample.given.push_back(training.labels[row]);
+      const auto first =
+          data.training.measures.begin() + static_cast<std::ptrdiff_t>(row * data.measures.size());
+      sample.features.insert(sample.features.end(), first,
+                             first + static_cast<std::ptrdiff_t>(data.measures.size()));
+    }
+    const auto rows = ml::ViewOf(training.shape, input, sample.given);
+    auto probabilities = model.Predict(rows, options, stop);
+    if (!probabilities) return probabilities.error();
+    sample.probabilities = *std::move(probabilities);
+    auto embedding = model.Embed(rows, options, stop);
+    if (!embedding) return embedding.error();
+    sample.embedding = *std::move(embedding);
+  }
+  const auto profile = MakeReferenceProfile(source);
+  if (!profile) return profile.error();
+  return PrintProfile(*profile);
 }
 
 }  // namespace
@@ -105,7 +205,9 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   if (!data) return data.error();
 
   auto architecture = ml::MakeArchitecture(
-      job.recipe(), {spec->channels, spec->height, spec->width}, static_cast<int>(classes.size()));
+      job.recipe(), {spec->channels, spec->height, spec->width}, static_cast<int>(classes.size()),
+      job.embedding_numbers() > 0 ? static_cast<int>(job.embedding_numbers())
+                                  : ml::kDefaultEmbeddingNumbers);
   if (!architecture) return architecture.error();
   const auto options = OptionsOf(job, data->training.ordinals.size());
   if (!options) return options.error();
@@ -132,19 +234,21 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   result.set_code_clean(build.clean);
   result.set_build(std::string(build.version) + " " + std::string(build.build_type));
 
+  const ml::PredictOptions predicting{.threads = options->threads};
+  std::array<HeldOut, 2> held_out = {
+      HeldOut{.name = "validation", .split = &data->validation, .rows = validation},
+      HeldOut{.name = "test", .split = &data->test, .rows = test}};
+  const auto answered =
+      AnswerHeldOut(job, trained->model, *spec, predicting, folder, held_out, reports, stop);
+  if (!answered) return answered.error();
   std::ofstream predictions(folder / "predictions.pb", std::ios::binary);
   {
     google::protobuf::io::OstreamOutputStream stream(&predictions);
-    std::uint64_t evaluated = 0;
-    for (const auto& [name, split, rows] : {std::tuple{"validation", &data->validation, validation},
-                                            std::tuple{"test", &data->test, test}}) {
-      reports.Tell(PhaseOf("evaluating", evaluated++, 2));
-      const auto probabilities = trained->model.Predict(rows, {.threads = options->threads}, stop);
-      if (!probabilities) return probabilities.error();
-      const auto evaluation = Evaluate(name, rows.labels, *probabilities, classes);
+    for (const HeldOut& split : held_out) {
+      const auto evaluation = Evaluate(split.name, split.rows.labels, split.probabilities, classes);
       if (!evaluation) return evaluation.error();
       *result.add_evaluations() = *evaluation;
-      WritePredictions(*split, *probabilities, classes.size(), &stream);
+      WritePredictions(split, classes.size(), &stream);
     }
   }
   predictions.close();
@@ -153,7 +257,15 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
                  "the predictions cannot be written to " + folder.string()};
   }
 
+  reports.Tell(PhaseOf("evaluating", held_out.size(), held_out.size() + 1));
+  const auto tests = TakeBehaviourTests(job, trained->model, *spec, data->test,
+                                        held_out[1].probabilities, predicting, stop);
+  if (!tests) return tests.error();
+  result.mutable_tests()->Add(tests->begin(), tests->end());
+
   reports.Tell(PhaseOf("packaging", 0, 1));
+  auto profile = ProfileOf(job, trained->model, *data, held_out, predicting, stop);
+  if (!profile) return profile.error();
   ml::PackageContents contents;
   contents.manifest.task = job.task();
   contents.manifest.recipe = job.recipe();
@@ -167,6 +279,7 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
                                                 result.evaluations().end());
   contents.evaluation_json = EvaluationJson(evaluations);
   contents.card_markdown = ModelCard(job, result);
+  contents.profile = *std::move(profile);
   contents.samples = validation;
   const auto package = folder / "package";
   if (const auto written = ml::WritePackage(package, trained->model, contents); !written) {

@@ -1,0 +1,91 @@
+#include "tidewheel/training/worker/picture_transform.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+namespace tidewheel::training {
+namespace {
+
+using ::testing::HasSubstr;
+
+/// 4 x 3, each pixel its place times ten, three channels apart by one.
+vision::Image Ramp() {
+  vision::Image image = vision::Image::Filled(4, 3, 3, 0);
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+    image.pixels[i] = static_cast<std::uint8_t>(10 * (i / 3) + i % 3);
+  }
+  return image;
+}
+
+double Mean(const vision::Image& image) {
+  return std::accumulate(image.pixels.begin(), image.pixels.end(), 0.0) /
+         static_cast<double>(image.pixels.size());
+}
+
+TEST(PictureTransformTest, EveryWordIsKnownAndOthersAreRefused) {
+  for (const char* word : {"brighten", "darken", "shift", "blur", "noise"}) {
+    EXPECT_TRUE(ParsePictureTransform(word).ok()) << word;
+  }
+  EXPECT_THAT(ParsePictureTransform("rotate").error().message, HasSubstr("brighten"));
+}
+
+TEST(PictureTransformTest, NothingIsChangedByNothing) {
+  for (const auto transform :
+       {PictureTransform::kBrighten, PictureTransform::kDarken, PictureTransform::kShift,
+        PictureTransform::kBlur, PictureTransform::kNoise}) {
+    EXPECT_EQ(Transformed(Ramp(), transform, 0, 1), Ramp());
+    EXPECT_EQ(Transformed(Ramp(), transform, NAN, 1), Ramp());
+  }
+}
+
+TEST(PictureTransformTest, BrightenAndDarkenAddAShareOfFullScaleAndClamp) {
+  const auto brighter = Transformed(Ramp(), PictureTransform::kBrighten, 0.2, 1);
+  EXPECT_EQ(brighter.pixels[0], 51);
+  const auto darker = Transformed(Ramp(), PictureTransform::kDarken, 0.2, 1);
+  EXPECT_EQ(darker.pixels[0], 0);
+  EXPECT_EQ(darker.pixels[33], 110 - 51);
+  const auto white = Transformed(Ramp(), PictureTransform::kBrighten, 5, 1);
+  EXPECT_EQ(white, vision::Image::Filled(4, 3, 3, 255));
+}
+
+TEST(PictureTransformTest, ShiftMovesRightAndDownAndRepeatsTheEdge) {
+  const auto shifted = Transformed(Ramp(), PictureTransform::kShift, 1, 1);
+  const vision::Image original = Ramp();
+  for (int y = 0; y < 3; ++y) {
+    for (int x = 0; x < 4; ++x) {
+      EXPECT_EQ(shifted.pixels[shifted.Offset(x, y)],
+                original.pixels[original.Offset(std::max(0, x - 1), std::max(0, y - 1))]);
+    }
+  }
+  // Farther than the picture is wide.
+  EXPECT_EQ(Transformed(Ramp(), PictureTransform::kShift, 1e9, 1).pixels[33], 0);
+}
+
+TEST(PictureTransformTest, BlurKeepsAFlatPictureAndTheMeanAndSpreadsAPoint) {
+  const auto flat = vision::Image::Filled(9, 7, 1, 77);
+  EXPECT_EQ(Transformed(flat, PictureTransform::kBlur, 2, 1), flat);
+  auto point = vision::Image::Filled(31, 31, 1, 0);
+  point.pixels[point.Offset(15, 15)] = 255;
+  const auto blurred = Transformed(point, PictureTransform::kBlur, 1, 1);
+  // 255 / (2 pi).
+  EXPECT_NEAR(blurred.pixels[blurred.Offset(15, 15)], 40.6, 1);
+  EXPECT_EQ(blurred.pixels[blurred.Offset(14, 15)], blurred.pixels[blurred.Offset(15, 16)]);
+  EXPECT_NEAR(Mean(blurred), Mean(point), 0.02);
+}
+
+TEST(PictureTransformTest, NoiseHasItsDeviationAndIsTheSeeds) {
+  const auto grey = vision::Image::Filled(100, 100, 1, 128);
+  const auto noisy = Transformed(grey, PictureTransform::kNoise, 0.05, 7);
+  EXPECT_EQ(noisy, Transformed(grey, PictureTransform::kNoise, 0.05, 7));
+  EXPECT_NE(noisy, Transformed(grey, PictureTransform::kNoise, 0.05, 8));
+  double squares = 0;
+  for (const std::uint8_t value : noisy.pixels)
+    squares += std::pow(static_cast<double>(value) - 128, 2);
+  EXPECT_NEAR(std::sqrt(squares / 10'000), 0.05 * 255, 0.3);
+}
+
+}  // namespace
+}  // namespace tidewheel::training
