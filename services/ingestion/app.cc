@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tidewheel/ingestion/migrations.h"
+#include "tidewheel/log/log.h"
 #include "tidewheel/postgres/migrator.h"
 #include "tidewheel/service/events.h"
 #include "tidewheel/service/storage.h"
@@ -13,6 +14,8 @@ namespace tidewheel::ingestion {
 namespace {
 
 constexpr char kSchema[] = "ingestion";
+constexpr char kGroup[] = "ingestion.captures";
+constexpr char kCaptures[] = "tidewheel.captures";
 constexpr std::chrono::seconds kRegistryDeadline{2};
 
 IngestorCounters CountersOf(metrics::Registry& metrics) {
@@ -29,6 +32,18 @@ IngestorCounters CountersOf(metrics::Registry& metrics) {
                                               {{"reason", std::string(Name(code))}});
   }
   return counters;
+}
+
+bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
+  const auto counter = [&](const std::string& what, const std::string& help) -> Counter& {
+    return metrics.Counter("tidewheel_ingestion_captures_" + what + "_total", help);
+  };
+  return {.handled = counter("handled", "Captured payloads that were taken."),
+          .dead_lettered = counter("dead_lettered", "Captures that cannot be taken, set aside."),
+          .retried = counter("retried", "Attempts that failed for the moment."),
+          .lost = counter("lost", "Positions another copy of the service had taken over."),
+          .lag = metrics.Gauge("tidewheel_ingestion_waiting_captures",
+                               "Captures on the bus that were not taken yet.")};
 }
 
 }  // namespace
@@ -48,7 +63,7 @@ Result<void> App::Start() {
   auto blobs = blob::OpenFileStore(config_.payloads_root);
   if (!blobs) return blobs.error();
   blobs_ = *std::move(blobs);
-  const std::array<std::string, 1> topics{"tidewheel.samples"};
+  const std::array<std::string, 2> topics{"tidewheel.samples", kCaptures};
   auto broker = service::OpenBus(config_.bus, "ingestion", topics);
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
@@ -59,6 +74,21 @@ Result<void> App::Start() {
   handler_.emplace(
       *ingestor_, store_, *payloads_, clock_,
       IngestionHandler::Options{config_.workers, config_.queue, config_.queue_bytes.bytes});
+  const CaptureConsumer::Limits limits;
+  captures_.emplace(*ingestor_, *payloads_, limits);
+  bus::ConsumerOptions consuming{
+      .group = kGroup,
+      .topics = {kCaptures},
+      .at_most = limits.samples,
+      .counters = ConsumerCountersOf(metrics_),
+      .on_problem = [](const Error& error) {
+        log::Warning("captures wait or are set aside", {{"problem", error}});
+      }};
+  consumer_ = std::make_unique<bus::Consumer>(
+      *broker_, std::move(consuming),
+      bus::Consumer::Handler([this](std::span<const bus::Delivery> deliveries) {
+        return captures_->Handle(deliveries);
+      }));
   relay_ = service::RelayOutbox(pool_, *broker_, metrics_, kSchema, "ingestion");
 
   return endpoints_.Open(config_.endpoints, {&*handler_},

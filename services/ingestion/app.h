@@ -7,6 +7,7 @@
 #include "tidewheel/base/result.h"
 #include "tidewheel/blob/store.h"
 #include "tidewheel/bus/broker.h"
+#include "tidewheel/bus/consumer.h"
 #include "tidewheel/bus/outbox_relay.h"
 #include "tidewheel/ingestion/api/ingestion_handler.h"
 #include "tidewheel/ingestion/clients/registry_task_source.h"
@@ -17,6 +18,7 @@
 #include "tidewheel/ingestion/pictures/picture_examiner.h"
 #include "tidewheel/ingestion/storage/postgres_hash_feed.h"
 #include "tidewheel/ingestion/storage/postgres_sample_store.h"
+#include "tidewheel/ingestion/stream/capture_consumer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/postgres/pool.h"
 #include "tidewheel/rpc/service_main.h"
@@ -50,6 +52,8 @@ class App {
   std::optional<BlobPayloadStore> payloads_;
   std::optional<BatchIngestor> ingestor_;
   std::optional<IngestionHandler> handler_;
+  std::optional<CaptureConsumer> captures_;
+  std::unique_ptr<bus::Consumer> consumer_;  // A worker, as the next.
   std::unique_ptr<bus::OutboxRelay> relay_;  // A worker: stops before what it uses.
   service::Endpoints endpoints_{metrics_};   // Last up, first down.
 };

@@ -95,6 +95,7 @@ SampleFilter FromProto(const v1::ListSamplesRequest& request) {
   filter.source = request.source();
   filter.name = request.name();
   filter.include_deactivated = request.include_deactivated();
+  filter.request_id = request.request_id();
   for (const Split split : {Split::kTraining, Split::kValidation, Split::kTest}) {
     if (ToProto(split) == request.split()) filter.split = split;
   }
@@ -141,6 +142,10 @@ v1::Sample ToProto(const Sample& sample) {
   out.set_width(sample.width);
   out.set_height(sample.height);
   out.set_size_bytes(sample.size_bytes);
+  if (sample.request) {
+    out.set_request_id(sample.request->request_id);
+    out.set_request_index(sample.request->index);
+  }
   return out;
 }
 

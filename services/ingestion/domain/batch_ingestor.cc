@@ -13,6 +13,7 @@ constexpr std::size_t kMaxNameBytes = 1'024;
 constexpr std::size_t kMaxSourceBytes = 256;
 constexpr std::size_t kMaxGroupBytes = 256;
 constexpr std::size_t kMaxMetadata = 64;
+constexpr std::size_t kMaxCaptureMetadata = 16;  // What serving says of a capture, on top.
 constexpr std::size_t kMaxKeyBytes = 64;
 constexpr std::size_t kMaxValueBytes = 1'024;
 // Somebody else may store the same bytes between look-up and insert, but then the next look-up
@@ -41,10 +42,11 @@ Result<void> CheckSample(const NewSample& sample, std::size_t place) {
                                            std::tuple{"group", &sample.group, kMaxGroupBytes}}) {
     if (const auto good = CheckText(where + ": " + field, *text, limit); !good) return good;
   }
-  if (sample.metadata.size() > kMaxMetadata) {
+  const std::size_t most_metadata = kMaxMetadata + (sample.request ? kMaxCaptureMetadata : 0);
+  if (sample.metadata.size() > most_metadata) {
     return Error{ErrorCode::kInvalidArgument,
                  where + ": metadata has " + std::to_string(sample.metadata.size()) +
-                     " pairs, the limit is " + std::to_string(kMaxMetadata)};
+                     " pairs, the limit is " + std::to_string(most_metadata)};
   }
   for (const auto& [key, value] : sample.metadata) {
     if (const auto good = CheckText(where + ": metadata key", key, kMaxKeyBytes); !good)
@@ -115,13 +117,22 @@ struct BatchIngestor::Candidate {
     sample.height = examination->height;
     sample.size_bytes = pushed->payload.size();
     sample.content_type = examination->content_type;
+    sample.request = pushed->request;
     return sample;
   }
 
   QuarantinedSample ToQuarantine(const std::string& task, Timestamp now) const {
-    return {NewUuid(),    task,           verdict.sha256,  payload_ref,
-            pushed->name, pushed->source, verdict.reasons, pushed->payload.size(),
-            now};
+    return {NewUuid(),
+            task,
+            verdict.sha256,
+            payload_ref,
+            pushed->name,
+            pushed->source,
+            verdict.reasons,
+            pushed->payload.size(),
+            now,
+            pushed->collected_at.value_or(now),
+            pushed->request};
   }
 };
 

@@ -50,4 +50,11 @@ std::optional<ReasonCode> ReasonCodeFrom(std::string_view name) {
   return std::nullopt;
 }
 
+std::string QuarantinedSample::TwinId() const {
+  for (const Reason& reason : reasons) {
+    if (!reason.sample_id.empty()) return reason.sample_id;
+  }
+  return {};
+}
+
 }  // namespace tidewheel::ingestion

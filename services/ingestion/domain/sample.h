@@ -46,6 +46,14 @@ struct Reason {
   friend bool operator==(const Reason&, const Reason&) = default;
 };
 
+/// The prediction that a payload was captured for.
+struct CapturedRequest {
+  std::string request_id;
+  std::uint32_t index = 0;  // Which payload of the request, from 0.
+
+  friend bool operator==(const CapturedRequest&, const CapturedRequest&) = default;
+};
+
 /// A sample on its way in. The views live as long as the request.
 struct NewSample {
   std::string_view payload;
@@ -53,7 +61,8 @@ struct NewSample {
   std::string source;
   std::optional<Timestamp> collected_at;
   std::map<std::string, std::string> metadata;
-  std::string group;  // Empty: one of its own, or that of a near duplicate.
+  std::string group;                       // Empty: one of its own, or that of a near duplicate.
+  std::optional<CapturedRequest> request;  // Nothing: pushed.
 };
 
 /// A 128-bit difference hash.
@@ -90,6 +99,7 @@ struct Sample {
   std::uint32_t height = 0;
   std::uint64_t size_bytes = 0;
   std::string content_type;
+  std::optional<CapturedRequest> request;  // Nothing: pushed.
 };
 
 /// Something that was set aside, with its payload.
@@ -103,6 +113,12 @@ struct QuarantinedSample {
   std::vector<Reason> reasons;
   std::uint64_t size_bytes = 0;
   Timestamp quarantined_at{};
+  // On their way in alone; they are not kept.
+  Timestamp collected_at{};
+  std::optional<CapturedRequest> request;
+
+  /// Of a duplicate: the sample that is there. Empty for others.
+  std::string TwinId() const;
 };
 
 enum class Disposition { kAccepted, kUnchanged, kQuarantined };

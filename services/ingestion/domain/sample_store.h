@@ -56,6 +56,7 @@ struct SampleFilter {
   std::string source;
   std::string name;
   bool include_deactivated = false;
+  std::string request_id;  // Empty: all; else those that stand for this prediction's payloads.
 };
 
 struct SampleCounts {
@@ -74,8 +75,8 @@ class SampleStore {
   virtual Result<KnownPushes> FindKnown(const std::string& task,
                                         std::span<const PushedName> names) = 0;
 
-  /// Rows and events in one transaction. False: somebody else stored the same bytes meanwhile, and
-  /// nothing of this batch is stored.
+  /// Rows, events and which sample stands for which request, in one transaction. False: somebody
+  /// else stored the same bytes meanwhile, and nothing of this batch is stored.
   virtual Result<bool> Save(const BatchToStore& batch) = 0;
 
   virtual Result<std::optional<Sample>> Find(const std::string& id) = 0;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tidewheel/ingestion/domain/examiner.h"
@@ -17,8 +18,8 @@ namespace tidewheel::ingestion {
 
 /// Look-alikes from memory: one index a task. Before a task's first look-up its whole history is
 /// read from the feed, page by page; from then on what others stored is read once an interval, and
-/// what this process stored is there at once. Of samples with equal hashes the first is kept, which
-/// is enough to find all. Thread-safe.
+/// what this process stored is there at once. What was deactivated is forgotten with the next
+/// reading. Of samples with equal hashes the first that is still active answers. Thread-safe.
 class IndexedNearDuplicates final : public NearDuplicates {
  public:
   struct Options {
@@ -35,13 +36,21 @@ class IndexedNearDuplicates final : public NearDuplicates {
            const std::string& group) override;
 
  private:
+  /// The active samples of one hash, in the order they came.
+  struct SameHash {
+    PictureHash hash{};
+    std::vector<std::pair<std::string, std::string>> samples;  // Id and group.
+  };
+
   struct TaskIndex {
     std::mutex mutex;  // Guards everything below; never held while the feed is read.
     std::condition_variable changed;
-    std::vector<HashedSample> samples;  // Of different hashes; the place is the id in `index`.
+    std::vector<SameHash> hashes;  // All different; the place is the id in `index`.
+    std::size_t empty = 0;         // Of `hashes`, those without a sample.
     std::optional<vision::NearDuplicateIndex> index;
     int radius = 0;  // Of `index`.
     FeedPosition position;
+    FeedPosition removed_position;
     bool loaded = false;   // The history has been read once.
     bool reading = false;  // Somebody reads the feed now.
     std::chrono::steady_clock::time_point read_at{};
@@ -50,7 +59,12 @@ class IndexedNearDuplicates final : public NearDuplicates {
   TaskIndex& IndexOf(const std::string& task);
   /// Reads the feed when it is time, or waits for who does it the first time.
   Result<void> KeepUp(const std::string& task, TaskIndex& index);
+  /// The errors of the feed. `lock` is open while the feed is read.
+  Result<void> ReadOn(const std::string& task, TaskIndex& index,
+                      std::unique_lock<std::mutex>& lock);
   static void AddLocked(TaskIndex& index, HashedSample sample);
+  static void RemoveLocked(TaskIndex& index, const HashedSample& sample);
+  static void BuildLocked(TaskIndex& index, int radius);
   static void EnsureRadiusLocked(TaskIndex& index, int radius);
 
   HashFeed& feed_;

@@ -32,6 +32,20 @@ class FakeFeed final : public HashFeed {
     position->transaction = std::to_string(place);
     return page;
   }
+  Result<std::vector<HashedSample>> ReadRemoved(const std::string& task, std::size_t limit,
+                                                FeedPosition* position) override {
+    const std::lock_guard lock(mutex);
+    std::vector<HashedSample> page;
+    std::size_t place = position->transaction.empty() ? 0 : std::stoul(position->transaction);
+    auto& samples = gone[task];
+    while (place < samples.size() && page.size() < limit) page.push_back(samples[place++]);
+    position->transaction = std::to_string(place);
+    return page;
+  }
+  void Remove(const std::string& task, const PictureHash& hash, const std::string& id) {
+    const std::lock_guard lock(mutex);
+    gone[task].push_back({id, "group of " + id, hash});
+  }
   void Store(const std::string& task, const PictureHash& hash, const std::string& id) {
     const std::lock_guard lock(mutex);
     tasks[task].push_back({id, "group of " + id, hash});
@@ -39,6 +53,7 @@ class FakeFeed final : public HashFeed {
 
   std::mutex mutex;  // Guards tasks.
   std::map<std::string, std::vector<HashedSample>> tasks;
+  std::map<std::string, std::vector<HashedSample>> gone;
   std::function<void()> before_read;
   std::atomic<bool> away = false;
   std::atomic<int> readings = 0;
@@ -111,6 +126,56 @@ TEST(IndexedNearDuplicatesTest, FollowsWhatOthersStoreOnceAnInterval) {
   EXPECT_FALSE(seldom.Nearest("lights", hash, 4)->has_value());
   EXPECT_EQ(feed.readings, readings);
   EXPECT_TRUE(often.Nearest("lights", hash, 4)->has_value());
+}
+
+TEST(IndexedNearDuplicatesTest, DeactivatedSamplesAnswerNoMore) {
+  FakeFeed feed;
+  Random random(7);
+  const auto hash = RandomHash(random);
+  const auto near_by = WithFlipped(hash, 3, random);
+  feed.Store("lights", hash, "first");
+  feed.Store("lights", hash, "twin");
+  feed.Store("lights", near_by, "near");
+  IndexedNearDuplicates near(feed, {.follow_interval = milliseconds(0)});
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->sample_id, "first");
+
+  feed.Remove("lights", hash, "first");
+  feed.Remove("lights", hash, "first");  // Read twice, or never stored: no matter.
+  feed.Remove("lights", RandomHash(random), "never stored");
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->sample_id, "twin");
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->distance, 0);
+  feed.Remove("lights", hash, "twin");
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->sample_id, "near");
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->distance, 3);
+  feed.Remove("lights", near_by, "near");
+  EXPECT_FALSE(near.Nearest("lights", hash, 4)->has_value());
+
+  feed.Store("lights", hash, "again");
+  EXPECT_EQ((*near.Nearest("lights", hash, 4))->sample_id, "again");
+}
+
+TEST(IndexedNearDuplicatesTest, ManyGoneAndTheRestIsStillFound) {
+  FakeFeed feed;
+  Random random(8);
+  std::vector<PictureHash> hashes;
+  for (int i = 0; i < 4'000; ++i) {
+    hashes.push_back(RandomHash(random));
+    feed.Store("lights", hashes.back(), std::to_string(i));
+  }
+  IndexedNearDuplicates near(feed, {.follow_interval = milliseconds(0), .page = 500});
+  ASSERT_TRUE(near.Nearest("lights", hashes[0], 4)->has_value());
+  for (int i = 0; i < 3'000; ++i) {
+    feed.Remove("lights", hashes[static_cast<std::size_t>(i)], std::to_string(i));
+  }
+
+  for (int i = 0; i < 4'000; ++i) {
+    const auto found = near.Nearest("lights", hashes[static_cast<std::size_t>(i)], 4);
+    ASSERT_TRUE(found.ok());
+    ASSERT_EQ(found->has_value(), i >= 3'000) << i;
+    if (found->has_value()) {
+      EXPECT_EQ((*found)->sample_id, std::to_string(i));
+    }
+  }
 }
 
 TEST(IndexedNearDuplicatesTest, ALargerRadiusThanBeforeFindsWhatWasAddedBefore) {

@@ -13,8 +13,13 @@ class PostgresHashFeed final : public HashFeed {
 
   Result<std::vector<HashedSample>> ReadOn(const std::string& task, std::size_t limit,
                                            FeedPosition* position) override;
+  Result<std::vector<HashedSample>> ReadRemoved(const std::string& task, std::size_t limit,
+                                                FeedPosition* position) override;
 
  private:
+  Result<std::vector<HashedSample>> Read(const char* query, const std::string& task,
+                                         std::size_t limit, FeedPosition* position);
+
   postgres::Pool& pool_;
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <set>
+#include <tuple>
 
 #include "tidewheel/base/ids.h"
 #include "tidewheel/base/page_token.h"
@@ -28,16 +30,18 @@ constexpr char kFindQuarantined[] =
 constexpr char kInsertSamples[] =
     "INSERT INTO samples (sample_id, task, sha256, payload_ref, name, source, group_key, split, "
     "collected_at, added_at, metadata, measures, hash_high, hash_low, width, height, size_bytes, "
-    "content_type) SELECT id::uuid, $1, sha256, ref, name, source, group_key, split, collected_at, "
+    "content_type, request_id, request_index) SELECT id::uuid, $1, sha256, ref, name, source, "
+    "group_key, split, collected_at, "
     "$2, "
     "metadata::jsonb, measures::jsonb, hash_high, hash_low, width, height, size_bytes, "
-    "content_type "
+    "content_type, request_id, request_index "
     "FROM unnest($3::text[], $4::bytea[], $5::text[], $6::text[], $7::text[], $8::text[], "
     "$9::text[], "
     "$10::timestamptz[], $11::text[], $12::text[], $13::bigint[], $14::bigint[], $15::integer[], "
-    "$16::integer[], $17::bigint[], $18::text[]) AS row (id, sha256, ref, name, source, group_key, "
+    "$16::integer[], $17::bigint[], $18::text[], $19::text[], $20::integer[]) "
+    "AS row (id, sha256, ref, name, source, group_key, "
     "split, collected_at, metadata, measures, hash_high, hash_low, width, height, size_bytes, "
-    "content_type) ON CONFLICT DO NOTHING";
+    "content_type, request_id, request_index) ON CONFLICT DO NOTHING";
 constexpr char kInsertQuarantined[] =
     "WITH added AS (INSERT INTO quarantine (quarantine_id, task, sha256, payload_ref, name, "
     "source, "
@@ -49,14 +53,20 @@ constexpr char kInsertQuarantined[] =
     "SELECT added.quarantine_id, place, reason, message, nullif(sample_id, '')::uuid "
     "FROM unnest($9::text[], $10::integer[], $11::text[], $12::text[], $13::text[]) "
     "AS row (id, place, reason, message, sample_id) JOIN added ON added.quarantine_id = "
-    "row.id::uuid";
+    "row.id::uuid RETURNING quarantine_id";
+constexpr char kInsertRequests[] =
+    "INSERT INTO captured_requests (task, request_id, request_index, sample_id, captured_at) "
+    "SELECT $1, request_id, request_index, sample_id::uuid, captured_at "
+    "FROM unnest($2::text[], $3::integer[], $4::text[], $5::timestamptz[]) "
+    "AS row (request_id, request_index, sample_id, captured_at) ON CONFLICT DO NOTHING";
 
 constexpr char kSampleColumns[] =
     "SELECT sample_id, task, sha256, payload_ref, name, source, group_key, split, collected_at, "
     "added_at, deactivated_at, metadata, measures, hash_high, hash_low, width, height, size_bytes, "
-    "content_type FROM samples ";
+    "content_type, request_id, request_index FROM samples ";
 constexpr char kDeactivate[] =
-    "UPDATE samples SET deactivated_at = $2, deactivated_because = $3 "
+    "UPDATE samples SET deactivated_at = $2, deactivated_because = $3, "
+    "deactivated_xid = pg_current_xact_id() "
     "WHERE sample_id = $1 AND deactivated_at IS NULL";
 constexpr char kListQuarantine[] =
     "SELECT q.quarantine_id, q.task, q.sha256, q.payload_ref, q.name, q.source, q.size_bytes, "
@@ -98,6 +108,9 @@ Sample SampleFrom(const pqxx::row& row) {
   sample.height = row["height"].as<std::uint32_t>();
   sample.size_bytes = row["size_bytes"].as<std::uint64_t>();
   sample.content_type = row["content_type"].c_str();
+  if (!row["request_id"].is_null()) {
+    sample.request = {row["request_id"].c_str(), row["request_index"].as<std::uint32_t>()};
+  }
   return sample;
 }
 
@@ -106,24 +119,80 @@ Reason ReasonFrom(const pqxx::row& row) {
           row["message"].c_str(), row["sample_id"].is_null() ? "" : row["sample_id"].c_str()};
 }
 
-postgres::OutboxMessage EventOf(const Sample& sample, const std::string& type) {
-  events::v1::SampleEvent event;
-  event.set_sample_id(sample.id);
-  event.set_task(sample.task);
-  event.set_sha256(sample.sha256.Hex());
-  event.set_split(std::string(Name(sample.split)));
+void SetTime(Timestamp time, google::protobuf::Timestamp* proto) {
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(time);
+  proto->set_seconds(seconds.time_since_epoch().count());
+  proto->set_nanos(static_cast<std::int32_t>((time - seconds).count() * 1'000));
+}
+
+postgres::OutboxMessage Wrap(const events::v1::SampleEvent& event, const std::string& key,
+                             const std::string& type) {
   postgres::OutboxMessage message;
   message.event_id = NewUuid();
   message.topic = "tidewheel.samples";
-  message.key = sample.id;
+  message.key = key;
   message.type = type;
   message.payload = event.SerializeAsString();
   return message;
 }
 
+postgres::OutboxMessage EventOf(const Sample& sample, const std::string& type, Timestamp at) {
+  events::v1::SampleEvent event;
+  event.set_sample_id(sample.id);
+  event.set_task(sample.task);
+  event.set_sha256(sample.sha256.Hex());
+  event.set_split(std::string(Name(sample.split)));
+  event.set_source(sample.source);
+  if (sample.request) {
+    event.set_request_id(sample.request->request_id);
+    event.set_request_index(sample.request->index);
+  }
+  SetTime(at, event.mutable_at());
+  return Wrap(event, sample.id, type);
+}
+
+postgres::OutboxMessage EventOf(const QuarantinedSample& sample) {
+  events::v1::SampleEvent event;
+  event.set_task(sample.task);
+  event.set_sha256(sample.sha256.Hex());
+  event.set_source(sample.source);
+  if (sample.request) {
+    event.set_request_id(sample.request->request_id);
+    event.set_request_index(sample.request->index);
+  }
+  for (const Reason& reason : sample.reasons) event.add_reasons(std::string(Name(reason.code)));
+  SetTime(sample.collected_at, event.mutable_at());
+  return Wrap(event, sample.id, "sample.quarantined");
+}
+
+/// Which sample stands for which captured payload; what was set aside for its quality has none.
+void InsertRequests(pqxx::work& tx, const std::string& task, const BatchToStore& batch) {
+  postgres::TextArray requests, samples;
+  postgres::IntegerArray indices;
+  postgres::TimestampArray times;
+  const auto add = [&](const CapturedRequest& request, const std::string& sample, Timestamp at) {
+    requests.Add(request.request_id);
+    indices.Add(static_cast<std::int32_t>(request.index));
+    samples.Add(sample);
+    times.Add(at);
+  };
+  for (const auto& sample : batch.samples) {
+    if (sample.request) add(*sample.request, sample.id, sample.collected_at);
+  }
+  for (const auto& sample : batch.quarantined) {
+    const std::string twin = sample.TwinId();
+    if (sample.request && !twin.empty()) add(*sample.request, twin, sample.collected_at);
+  }
+  if (requests.size() == 0) return;
+  tx.exec_params0(kInsertRequests, task, requests.Parameter(), indices.Parameter(),
+                  samples.Parameter(), times.Parameter());
+}
+
 /// How many of the rows are new.
 std::size_t InsertSamples(pqxx::work& tx, const std::vector<Sample>& samples) {
   postgres::TextArray ids, refs, names, sources, groups, splits, metadata, measures, types;
+  postgres::TextArray requests;
+  postgres::IntegerArray request_indices;
   postgres::ByteaArray digests;
   postgres::TimestampArray collected;
   postgres::BigintArray high, low, sizes;
@@ -150,17 +219,27 @@ std::size_t InsertSamples(pqxx::work& tx, const std::vector<Sample>& samples) {
     heights.Add(static_cast<std::int32_t>(sample->height));
     sizes.Add(static_cast<std::int64_t>(sample->size_bytes));
     types.Add(sample->content_type);
+    if (sample->request) {
+      requests.Add(sample->request->request_id);
+      request_indices.Add(static_cast<std::int32_t>(sample->request->index));
+    } else {
+      requests.AddNull();
+      request_indices.AddNull();
+    }
   }
   const auto inserted = tx.exec_params(
       kInsertSamples, samples.front().task, samples.front().added_at, ids.Parameter(),
       digests.Parameter(), refs.Parameter(), names.Parameter(), sources.Parameter(),
       groups.Parameter(), splits.Parameter(), collected.Parameter(), metadata.Parameter(),
       measures.Parameter(), high.Parameter(), low.Parameter(), widths.Parameter(),
-      heights.Parameter(), sizes.Parameter(), types.Parameter());
+      heights.Parameter(), sizes.Parameter(), types.Parameter(), requests.Parameter(),
+      request_indices.Parameter());
   return static_cast<std::size_t>(inserted.affected_rows());
 }
 
-void InsertQuarantined(pqxx::work& tx, const std::vector<QuarantinedSample>& quarantined) {
+/// The ids of those that are new.
+std::set<std::string> InsertQuarantined(pqxx::work& tx,
+                                        const std::vector<QuarantinedSample>& quarantined) {
   postgres::TextArray ids, refs, names, sources, reason_ids, codes, messages, sample_ids;
   postgres::ByteaArray digests;
   postgres::BigintArray sizes;
@@ -186,11 +265,15 @@ void InsertQuarantined(pqxx::work& tx, const std::vector<QuarantinedSample>& qua
       sample_ids.Add(reason.sample_id);
     }
   }
-  tx.exec_params0(kInsertQuarantined, quarantined.front().task, quarantined.front().quarantined_at,
-                  ids.Parameter(), digests.Parameter(), refs.Parameter(), names.Parameter(),
-                  sources.Parameter(), sizes.Parameter(), reason_ids.Parameter(),
-                  places.Parameter(), codes.Parameter(), messages.Parameter(),
-                  sample_ids.Parameter());
+  std::set<std::string> added;
+  for (const auto& row : tx.exec_params(
+           kInsertQuarantined, quarantined.front().task, quarantined.front().quarantined_at,
+           ids.Parameter(), digests.Parameter(), refs.Parameter(), names.Parameter(),
+           sources.Parameter(), sizes.Parameter(), reason_ids.Parameter(), places.Parameter(),
+           codes.Parameter(), messages.Parameter(), sample_ids.Parameter())) {
+    added.insert(row[0].c_str());
+  }
+  return added;
 }
 
 }  // namespace
@@ -223,18 +306,25 @@ Result<KnownPushes> PostgresSampleStore::FindKnown(const std::string& task,
 }
 
 Result<bool> PostgresSampleStore::Save(const BatchToStore& batch) {
-  std::vector<postgres::OutboxMessage> events;
-  for (const auto& sample : batch.samples) events.push_back(EventOf(sample, "sample.accepted"));
   const Error taken{ErrorCode::kAlreadyExists, "some of these bytes were stored meanwhile"};
   const auto saved = pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
+    std::vector<postgres::OutboxMessage> events;
     if (!batch.samples.empty()) {
       if (InsertSamples(tx, batch.samples) != batch.samples.size()) return taken;
-      if (const auto queued = postgres::Outbox("ingestion").Enqueue(tx, events); !queued) {
-        return queued.error();
+      for (const auto& sample : batch.samples) {
+        events.push_back(EventOf(sample, "sample.accepted", sample.collected_at));
       }
+      InsertRequests(tx, batch.samples.front().task, batch);
     }
-    if (!batch.quarantined.empty()) InsertQuarantined(tx, batch.quarantined);
-    return {};
+    if (!batch.quarantined.empty()) {
+      const auto added = InsertQuarantined(tx, batch.quarantined);
+      for (const auto& sample : batch.quarantined) {
+        if (added.contains(sample.id)) events.push_back(EventOf(sample));
+      }
+      if (batch.samples.empty()) InsertRequests(tx, batch.quarantined.front().task, batch);
+    }
+    if (events.empty()) return {};
+    return postgres::Outbox("ingestion").Enqueue(tx, events);
   });
   if (saved) return true;
   if (saved.error() == taken) return false;
@@ -254,7 +344,8 @@ Result<Page<Sample>> PostgresSampleStore::List(const SampleFilter& filter,
                                                const PageRequest& request) {
   const std::string split(filter.split ? Name(*filter.split) : std::string_view());
   const std::string query = "samples/" + filter.task + "/" + split + "/" + filter.source + "/" +
-                            filter.name + (filter.include_deactivated ? "/all" : "/active");
+                            filter.name + "/" + filter.request_id +
+                            (filter.include_deactivated ? "/all" : "/active");
   const auto after = DecodePageToken(query, request.token, 1);
   if (!after) return after.error();
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Page<Sample>> {
@@ -262,9 +353,11 @@ Result<Page<Sample>> PostgresSampleStore::List(const SampleFilter& filter,
         std::string(kSampleColumns) +
             "WHERE task = $1 AND ($2 = '' OR split = $2) AND ($3 = '' OR source = $3) "
             "AND ($4 = '' OR name = $4) AND ($5 OR deactivated_at IS NULL) "
-            "AND ($6 = '' OR sample_id > nullif($6, '')::uuid) ORDER BY sample_id LIMIT $7",
+            "AND ($6 = '' OR sample_id > nullif($6, '')::uuid) "
+            "AND ($8 = '' OR sample_id IN (SELECT c.sample_id FROM captured_requests c "
+            "WHERE c.task = $1 AND c.request_id = $8)) ORDER BY sample_id LIMIT $7",
         filter.task, split, filter.source, filter.name, filter.include_deactivated,
-        after->empty() ? std::string() : (*after)[0], request.size + 1);
+        after->empty() ? std::string() : (*after)[0], request.size + 1, filter.request_id);
     Page<Sample> page;
     for (const auto& row : rows) {
       if (page.items.size() == request.size) {
@@ -288,7 +381,7 @@ Result<Sample> PostgresSampleStore::Deactivate(const std::string& id, const std:
     const Sample sample = SampleFrom(rows[0]);
     if (changed) {
       const auto queued =
-          postgres::Outbox("ingestion").Enqueue(tx, EventOf(sample, "sample.deactivated"));
+          postgres::Outbox("ingestion").Enqueue(tx, EventOf(sample, "sample.deactivated", now));
       if (!queued) return queued.error();
     }
     return sample;

@@ -77,7 +77,9 @@ class PostgresSampleStoreTest : public tidewheel::testing::PostgresTest {
             "import",
             std::move(reasons),
             10,
-            Timestamp(std::chrono::seconds(1'700'000'000))};
+            Timestamp(std::chrono::seconds(1'700'000'000)),
+            {},
+            {}};
   }
   bool Save(const BatchToStore& batch) {
     const auto saved = store_->Save(batch);
@@ -274,7 +276,7 @@ TEST_F(PostgresSampleStoreTest, QuarantineIsListedWithItsReasonsAndARepeatChange
   EXPECT_EQ(counts->quarantined, 7U);
   EXPECT_EQ(counts->quarantined_by_reason.at("blurred"), 6U);
   EXPECT_EQ(counts->quarantined_by_reason.at("underexposed"), 1U);
-  EXPECT_TRUE(Events().empty());
+  EXPECT_EQ(Events().size(), 7U);  // One each, whatever was repeated.
 }
 
 TEST_F(PostgresSampleStoreTest, WritersOfTheSameSamplesStoreEachOnce) {
@@ -326,6 +328,53 @@ TEST_F(PostgresSampleStoreTest, TheFeedGoesOnFromItsPosition) {
     for (const auto& id : Next(&position, page)) EXPECT_TRUE(ids.insert(id).second);
   }
   EXPECT_EQ(ids.size(), 23U);
+}
+
+TEST_F(PostgresSampleStoreTest, TheFeedTellsOfDeactivatedSamplesOnce) {
+  const Sample first = MakeSample(1);
+  const Sample second = MakeSample(2);
+  ASSERT_TRUE(Save({{first, second}, {}}));
+  ASSERT_TRUE(store_->Deactivate(first.id, "wrong camera", first.added_at).ok());
+  ASSERT_TRUE(store_->Deactivate(first.id, "again", first.added_at).ok());
+
+  FeedPosition removed;
+  std::vector<HashedSample> read;
+  ASSERT_TRUE(tidewheel::testing::Eventually(std::chrono::seconds(20), [&] {
+    const auto page = feed_->ReadRemoved("lights", 10, &removed);
+    if (page.ok()) read = *page;
+    return !read.empty();
+  }));
+  ASSERT_EQ(read.size(), 1U);
+  EXPECT_EQ(read[0].sample_id, first.id);
+  EXPECT_EQ(read[0].hash, first.hash);
+  EXPECT_TRUE(feed_->ReadRemoved("lights", 10, &removed)->empty());
+  FeedPosition added;
+  EXPECT_THAT(Next(&added, 1), ElementsAre(second.id));
+}
+
+TEST_F(PostgresSampleStoreTest, WhatIsSetAsideIsAnEventOfItsOwnOnce) {
+  auto aside = MakeQuarantined(1, {{ReasonCode::kBlurred, "0.01 is below 0.1", ""},
+                                   {ReasonCode::kUnderexposed, "0.01 is below 0.02", ""}});
+  aside.collected_at = Timestamp(std::chrono::microseconds(1'700'000'000'250'000));
+  aside.request = CapturedRequest{"r-1", 3};
+  ASSERT_TRUE(Save({{}, {aside}}));
+  const auto events = Events();
+  ASSERT_EQ(events.size(), 1U);
+  EXPECT_EQ(events[0].type, "sample.quarantined");
+  EXPECT_EQ(events[0].key, aside.id);
+  events::v1::SampleEvent event;
+  ASSERT_TRUE(event.ParseFromString(events[0].payload));
+  EXPECT_THAT(event.reasons(), ElementsAre("blurred", "underexposed"));
+  EXPECT_EQ(event.request_id(), "r-1");
+  EXPECT_EQ(event.request_index(), 3U);
+  EXPECT_EQ(event.source(), "import");
+  EXPECT_EQ(event.at().seconds(), 1'700'000'000);
+  EXPECT_EQ(event.at().nanos(), 250'000'000);
+
+  auto again = aside;
+  again.id = NewUuid();
+  ASSERT_TRUE(Save({{}, {again}}));
+  EXPECT_EQ(Events().size(), 1U);
 }
 
 TEST_F(PostgresSampleStoreTest, TheFeedNeverSkipsASampleThatCommitsLate) {
