@@ -86,6 +86,60 @@ class FakeRegistry final : public model_registry::v1::ModelRegistryService::Serv
     response->set_changed(true);
     return Status::OK;
   }
+  Status ListDeployments(ServerContext*, const model_registry::v1::ListDeploymentsRequest*,
+                         model_registry::v1::ListDeploymentsResponse* response) override {
+    *response->add_deployments() = deployment;
+    return Status::OK;
+  }
+  Status SetRollout(ServerContext*, const model_registry::v1::SetRolloutRequest* request,
+                    model_registry::v1::SetRolloutResponse* response) override {
+    if (request->share() > 0.4 && request->override_reason().empty()) {
+      return {StatusCode::FAILED_PRECONDITION, "nobody has signed for role safety"};
+    }
+    deployment.set_task("traffic-lights");
+    deployment.mutable_rollout()->set_stage(request->stage());
+    deployment.mutable_rollout()->set_share(request->share());
+    deployment.mutable_rollout()->mutable_candidate()->set_task("traffic-lights");
+    *response->mutable_deployment() = deployment;
+    response->set_changed(true);
+    return Status::OK;
+  }
+  Status ClearRollout(ServerContext*, const model_registry::v1::ClearRolloutRequest* request,
+                      model_registry::v1::ClearRolloutResponse* response) override {
+    response->set_changed(deployment.has_rollout());
+    deployment.clear_rollout();
+    deployment.set_task(request->task());
+    *response->mutable_deployment() = deployment;
+    return Status::OK;
+  }
+  Status SignOff(ServerContext*, const model_registry::v1::SignOffRequest* request,
+                 model_registry::v1::SignOffResponse* response) override {
+    response->mutable_record()->set_role(request->role());
+    response->mutable_record()->set_actor(request->actor());
+    response->mutable_record()->set_approved(request->approved());
+    response->mutable_record()->set_reason(request->reason());
+    response->add_missing_roles("owner");
+    return Status::OK;
+  }
+  Status ListSignOffs(ServerContext*, const model_registry::v1::ListSignOffsRequest*,
+                      model_registry::v1::ListSignOffsResponse* response) override {
+    response->add_missing_roles("owner");
+    return Status::OK;
+  }
+  Status ListGateEvaluations(ServerContext*,
+                             const model_registry::v1::ListGateEvaluationsRequest* request,
+                             model_registry::v1::ListGateEvaluationsResponse* response) override {
+    if (request->model_version_id() != kId) return Status::OK;
+    auto* evaluation = response->add_evaluations();
+    evaluation->set_verdict(model_registry::v1::GATE_VERDICT_FAIL);
+    auto* criterion = evaluation->add_criteria();
+    criterion->set_name("better_on_new");
+    criterion->set_verdict(model_registry::v1::GATE_VERDICT_FAIL);
+    criterion->set_difference(-0.125);
+    criterion->set_samples(40);
+    criterion->set_reason("no better");
+    return Status::OK;
+  }
   Status VerifyAuditChain(ServerContext*, const model_registry::v1::VerifyAuditChainRequest*,
                           model_registry::v1::VerifyAuditChainResponse* response) override {
     response->set_intact(false);
@@ -96,6 +150,7 @@ class FakeRegistry final : public model_registry::v1::ModelRegistryService::Serv
 
   std::set<std::string> applied;
   std::string actor;
+  model_registry::v1::Deployment deployment;
 };
 
 class FakeIngestion final : public ingestion::v1::IngestionService::Service {
@@ -543,6 +598,44 @@ TEST_F(CommandsTest, PromotionBelowTheGateIsStatus3UntilItIsOverridden) {
   EXPECT_EQ(Run({"promote", kOther, "--override", "the demo needs it"}).status, 0);
   EXPECT_EQ(Run({"promote", "traffic-lights@9"}).status, 1);
   EXPECT_EQ(Run({"promote", "traffic-lights@x"}).status, 1);
+}
+
+TEST_F(CommandsTest, GateShowsTheCriteriaAndIsStatus3WhenItSaysNo) {
+  const auto no = Run({"models", "gate", "traffic-lights@2"});
+  EXPECT_EQ(no.status, 3) << no.err;
+  EXPECT_NE(no.out.find("better_on_new"), std::string::npos);
+  EXPECT_NE(no.out.find("-0.1250"), std::string::npos);
+  EXPECT_EQ(Run({"models", "gate", kOther}).status, 0);
+  EXPECT_NE(Run({"models", "gate", "traffic-lights@2", "--json"}).out.find("\"evaluations\""),
+            std::string::npos);
+}
+
+TEST_F(CommandsTest, SigningSaysWhoSignedAndWhoHasNot) {
+  const auto answer =
+      Run({"models", "sign", "traffic-lights@2", "--role", "safety", "--as", "ann"});
+  EXPECT_EQ(answer.status, 0) << answer.err;
+  EXPECT_NE(answer.out.find("signed by ann for role safety"), std::string::npos) << answer.out;
+  EXPECT_NE(answer.out.find("still to sign: owner"), std::string::npos) << answer.out;
+  const auto refused = Run({"models", "sign", kId, "--role", "safety", "--as", "ann", "--refuse",
+                            "--reason", "it forgets yellow"});
+  EXPECT_NE(refused.out.find("refused by ann"), std::string::npos) << refused.out;
+  EXPECT_EQ(Run({"models", "sign", kId}).status, 2);
+  EXPECT_EQ(Run({"models", "signatures", kId}).status, 0);
+}
+
+TEST_F(CommandsTest, RolloutsAreSetShownAndCleared) {
+  EXPECT_EQ(Run({"rollout", "set", kId, "--share", "0.1"}).status, 0);
+  const auto shown = Run({"rollout", "show"});
+  EXPECT_NE(shown.out.find("canary"), std::string::npos) << shown.out;
+  EXPECT_NE(Run({"deployments"}).out.find("share 0.1"), std::string::npos);
+  EXPECT_EQ(Run({"rollout", "set", kId, "--share", "0.5"}).status, 3);
+  EXPECT_EQ(Run({"rollout", "set", kId, "--share", "0.5", "--override", "to see"}).status, 0);
+  EXPECT_EQ(Run({"rollout", "set", kId}).status, 2);
+  EXPECT_EQ(Run({"rollout", "set", kId, "--share", "0.5", "--shadow"}).status, 2);
+  EXPECT_EQ(Run({"rollout", "set", kId, "--shadow"}).status, 0);
+  const auto cleared = Run({"rollout", "clear", "traffic-lights"});
+  EXPECT_NE(cleared.out.find("the rollout is over"), std::string::npos) << cleared.out;
+  EXPECT_NE(Run({"rollout", "show"}).out.find("no candidate"), std::string::npos);
 }
 
 TEST_F(CommandsTest, PredictAnswersForGoodPicturesAndRefusesBrokenOnes) {

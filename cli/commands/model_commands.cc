@@ -1,7 +1,8 @@
+#include "tidewheel/cli/commands/model_commands.h"
+
 #include <memory>
 
 #include "tidewheel/base/ids.h"
-#include "tidewheel/cli/commands/command.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
 
 namespace tidewheel::cli {
@@ -24,30 +25,6 @@ std::string StageName(v1::Stage stage) { return LowerEnum(v1::Stage_Name(stage),
 std::string MetricText(const v1::ModelVersion& model, const std::string& name) {
   const auto found = model.metrics().find(name);
   return found == model.metrics().end() ? "-" : FormatNumber(found->second);
-}
-
-std::string TitleOf(const v1::ModelVersion& model) {
-  return model.task() + "@" + std::to_string(model.version());
-}
-
-// By id or TASK@VERSION.
-Result<v1::ModelVersion> FindModelVersion(CommandLine& line, const std::string& text) {
-  v1::GetModelVersionRequest request;
-  if (IsUuid(text)) {
-    request.set_model_version_id(text);
-  } else {
-    const auto name = ParseVersionedName(text);
-    if (!name) return name.error();
-    if (name->version == 0) {
-      return Error{ErrorCode::kInvalidArgument,
-                   "\"" + text + "\": a model version is an id or TASK@VERSION"};
-    }
-    request.mutable_name()->set_task(name->name);
-    request.mutable_name()->set_version(name->version);
-  }
-  auto found = line.platform().Call(&Stub::GetModelVersion, request);
-  if (!found) return found.error();
-  return std::move(*found->mutable_model_version());
 }
 
 Result<ExitStatus> List(CommandLine& line, const ModelOptions& options) {
@@ -113,26 +90,13 @@ Result<ExitStatus> Promote(CommandLine& line, const ModelOptions& options) {
   request.set_actor(line.actor());
   request.set_override_reason(options.override_reason);
   const auto promoted = line.platform().Call(&Stub::PromoteModelVersion, request);
-  if (!promoted) {
-    if (promoted.error().code != ErrorCode::kFailedPrecondition) return promoted.error();
-    // The gate spoke: a missed goal, not a failure.
-    Remark("FAILED_PRECONDITION: " + promoted.error().message);
-    return ExitStatus::kPartly;
-  }
+  if (!promoted) return RefusedByGate(promoted.error());
   if (line.json()) {
     Print(ToJson(*promoted));
     return ExitStatus::kOk;
   }
   PrintDeployment(promoted->deployment(), promoted->changed() ? "serves now" : "served already");
-  if (promoted->criteria_size() > 0) {
-    Table table({"CRITERION", "VERDICT", "REASON"});
-    for (const auto& criterion : promoted->criteria()) {
-      table.Add({criterion.name(),
-                 LowerEnum(v1::GateVerdict_Name(criterion.verdict()), "GATE_VERDICT_"),
-                 criterion.reason()});
-    }
-    Print(table.Text());
-  }
+  if (promoted->criteria_size() > 0) Print(CriteriaTable(promoted->criteria()).Text());
   return ExitStatus::kOk;
 }
 
@@ -175,11 +139,12 @@ Result<ExitStatus> ListDeployments(CommandLine& line, const ModelOptions& option
     Print(ToJson(*list));
     return ExitStatus::kOk;
   }
-  Table table({"TASK", "PRODUCTION", "ID", ">REVISION", "DEPLOYED", "BY"});
+  Table table({"TASK", "PRODUCTION", "ID", ">REVISION", "DEPLOYED", "BY", "ROLLOUT"});
   for (const auto& deployment : list->deployments()) {
     table.Add({deployment.task(), TitleOf(deployment.production()),
                deployment.production().model_version_id(), std::to_string(deployment.revision()),
-               FormatTime(deployment.deployed_at()), deployment.deployed_by()});
+               FormatTime(deployment.deployed_at()), deployment.deployed_by(),
+               RolloutText(deployment)});
   }
   Print(table.Text());
   RemarkOnRest(list->next_page_token());
@@ -188,12 +153,36 @@ Result<ExitStatus> ListDeployments(CommandLine& line, const ModelOptions& option
 
 }  // namespace
 
+std::string TitleOf(const v1::ModelVersion& model) {
+  return model.task() + "@" + std::to_string(model.version());
+}
+
+Result<v1::ModelVersion> FindModelVersion(CommandLine& line, const std::string& text) {
+  v1::GetModelVersionRequest request;
+  if (IsUuid(text)) {
+    request.set_model_version_id(text);
+  } else {
+    const auto name = ParseVersionedName(text);
+    if (!name) return name.error();
+    if (name->version == 0) {
+      return Error{ErrorCode::kInvalidArgument,
+                   "\"" + text + "\": a model version is an id or TASK@VERSION"};
+    }
+    request.mutable_name()->set_task(name->name);
+    request.mutable_name()->set_version(name->version);
+  }
+  auto found = line.platform().Call(&Stub::GetModelVersion, request);
+  if (!found) return found.error();
+  return std::move(*found->mutable_model_version());
+}
+
 void AddModelCommands(CommandLine& line) {
   const auto list = std::make_shared<ModelOptions>();
   auto* command = line.AddCommand(&line.app(), "models", "List model versions, newest first");
   command->add_option("--task", list->task, "Only of this task");
   AddLimit(command, &list->limit);
   line.OnRun(command, [&line, list] { return List(line, *list); });
+  AddReviewCommands(line, command);
 
   const auto show = std::make_shared<ModelOptions>();
   command = line.AddCommand(&line.app(), "model", "Show a model version");
@@ -221,6 +210,8 @@ void AddModelCommands(CommandLine& line) {
   command->add_option("--expect", rollback->expected,
                       "Refuse when another version serves by now (default: what serves now)");
   line.OnRun(command, [&line, rollback] { return RollBack(line, *rollback); });
+
+  AddRolloutCommands(line);
 }
 
 }  // namespace tidewheel::cli
