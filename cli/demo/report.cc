@@ -70,7 +70,7 @@ Figure& Report::At(std::string_view name) {
   const auto found = std::find_if(figures_.begin(), figures_.end(),
                                   [&](const Figure& figure) { return figure.name == name; });
   if (found != figures_.end()) return *found;
-  figures_.push_back({std::string(name), {}, {}, {}, {}});
+  figures_.push_back({std::string(name), {}, {}, {}, {}, {}});
   return figures_.back();
 }
 
@@ -93,6 +93,8 @@ void Report::SetUnknown(std::string_view name, std::string_view unit, std::strin
 }
 
 void Report::SetGoal(std::string_view name, double at_least) { At(name).at_least = at_least; }
+
+void Report::SetGoalAtMost(std::string_view name, double at_most) { At(name).at_most = at_most; }
 
 std::optional<double> Report::Find(std::string_view name) const {
   for (const Figure& figure : figures_) {
@@ -129,8 +131,10 @@ std::string Report::Json() const {
     json += "\"name\": " + log::JsonQuoted(figure.name) +
             ", \"value\": " + (figure.value ? Number(*figure.value) : "null") +
             ", \"unit\": " + log::JsonQuoted(figure.unit);
-    if (figure.at_least) {
-      json += ", \"goal\": " + log::JsonQuoted(">= " + Number(*figure.at_least)) +
+    if (figure.at_least || figure.at_most) {
+      const std::string goal = figure.at_least ? ">= " + Number(*figure.at_least)
+                                               : "<= " + Number(*figure.at_most);
+      json += ", \"goal\": " + log::JsonQuoted(goal) +
               ", \"met\": " + (figure.met() ? "true" : "false");
     }
     json += ", \"how\": " + log::JsonQuoted(figure.how) + "}";

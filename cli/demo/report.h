@@ -19,8 +19,12 @@ struct Figure {
   std::string unit;             // "1", "ratio", "seconds", "bytes", "per_second", "count".
   std::string how;
   std::optional<double> at_least;  // The goal, where an issue names one.
+  std::optional<double> at_most;   // The goal of a figure that should be small.
 
-  bool met() const { return !at_least || (value && *value >= *at_least); }
+  bool met() const {
+    return (!at_least || (value && *value >= *at_least)) &&
+           (!at_most || (value && *value <= *at_most));
+  }
 };
 
 /// What a command that measures writes: schema `tidewheel.report.v1`. Figures keep the order in
@@ -35,6 +39,7 @@ class Report {
   /// What could not be measured, and why.
   void SetUnknown(std::string_view name, std::string_view unit, std::string_view why);
   void SetGoal(std::string_view name, double at_least);
+  void SetGoalAtMost(std::string_view name, double at_most);
 
   const std::vector<Figure>& figures() const { return figures_; }
   std::optional<double> Find(std::string_view name) const;
