@@ -72,8 +72,8 @@ Result<std::optional<EmbeddingReference>> PackageLoader::ReadReference(
                std::to_string(embedding->elements()));
   }
   auto reference = EmbeddingReference::Create(
-      {known.mean().begin(), known.mean().end()},
-      std::vector<double>(known.covariance().begin(), known.covariance().end()),
+      {known.mean().data(), static_cast<std::size_t>(known.mean_size())},
+      {known.covariance().data(), static_cast<std::size_t>(known.covariance_size())},
       {known.distance_quantiles().begin(), known.distance_quantiles().end()});
   if (!reference) return Prefixed("profile.pb: embedding: ", reference.error());
   return std::optional(*std::move(reference));
