@@ -1,6 +1,7 @@
 // Asks the services every few seconds and shows what changed.
 
 import {read} from "./api.js";
+import * as loop from "./cycles.js";
 import {el, replaceContent} from "./dom.js";
 import {count, number} from "./format.js";
 import * as views from "./views.js";
@@ -22,9 +23,22 @@ function show(name, parent, data, build) {
 
 const filter = document.getElementById("task-filter");
 
+/** The cycle that the address names: "#cycle/ID". */
+function shownCycle() {
+  const named = /^#cycle\/([^/]+)$/.exec(location.hash);
+  try {
+    return named ? decodeURIComponent(named[1]) : "";
+  } catch {
+    return "";
+  }
+}
+
 async function refresh() {
+  const cycleId = shownCycle();
+  document.documentElement.dataset.view = cycleId === "" ? "overview" : "cycle";
+  if (cycleId !== "") return refreshCycle(cycleId);
   const task = filter.value;
-  const [status, tasks, deployments, datasets, runs, models, summaries] = await Promise.all([
+  const [status, tasks, deployments, datasets, runs, models, summaries, alerts, cycles, decisions] = await Promise.all([
     read("console", "GetPlatformStatus"),
     read("model-registry", "ListTasks", {page_size: 100}),
     read("model-registry", "ListDeployments", {page_size: 100}),
@@ -32,6 +46,9 @@ async function refresh() {
     read("training", "ListRuns", {task, page_size: 15}),
     read("model-registry", "ListModelVersions", {task, page_size: 15}),
     read("monitoring", "ListModelSummaries", {task, page_size: 100}),
+    read("monitoring", "ListAlerts", {task, page_size: 15}),
+    read("training", "ListCycles", {task, page_size: 15}),
+    read("training", "ListDecisions", {task, page_size: 50}),
   ]);
   const allTasks = tasks.value?.tasks ?? [];
   const shownTasks = allTasks.filter((entry) => task === "" || entry.spec.name === task).slice(0, kDetailedTasks);
@@ -49,11 +66,57 @@ async function refresh() {
   showStatus(status);
   section("services", "console", status, (value) => views.services(value));
   section("tasks", "model-registry", tasks, () => views.tasks(shownTasks, details, deployed), [shownTasks, [...details], deployed]);
+  section("alerts", "monitoring", alerts, (value) => loop.alerts(value.alerts));
+  section("cycles", "training", cycles, (value) => [loop.cycles(value.cycles), loop.decisions(decisions.value?.decisions ?? [])],
+    [cycles.value, decisions.value]);
   section("datasets", "curation", datasets, (value) => views.datasets(value.dataset_versions));
   section("runs", "training", runs, (value) => views.runs(value.runs));
   section("models", "model-registry", models,
     (value) => views.models(value.model_versions, deployed, summaries.value?.summaries ?? []), [models.value, deployed, summaries.value]);
   showTiles({status, tasks, deployments, runs}, details, deployed, shownTasks);
+}
+
+const kNotAsked = {};
+const askIf = (id, service, rpc, fields) => id ? read(service, rpc, fields) : kNotAsked;
+
+async function refreshCycle(cycleId) {
+  const [status, answer] = await Promise.all([read("console", "GetPlatformStatus"), read("training", "GetCycle", {cycle_id: cycleId})]);
+  showStatus(status);
+  const cycle = answer.value?.cycle;
+  if (!cycle) {
+    section("cycle", "training", answer, () => views.problem("training", "it told nothing of this cycle"));
+    return;
+  }
+  const model = (id) => askIf(id, "model-registry", "GetModelVersion", {model_version_id: id});
+  const [alert, batch, queue, dataset, run, baseline, candidate, signOffs, all] = await Promise.all([
+    askIf(cycle.alert_id, "monitoring", "GetAlert", {alert_id: cycle.alert_id}),
+    askIf(cycle.batch_id, "labeling", "GetBatch", {batch_id: cycle.batch_id}),
+    askIf(cycle.batch_id, "labeling", "ListQueue", {batch_id: cycle.batch_id, page_size: 100}),
+    askIf(cycle.dataset_version_id, "curation", "GetDatasetVersion", {dataset_version_id: cycle.dataset_version_id}),
+    askIf(cycle.run_id, "training", "GetRun", {run_id: cycle.run_id}),
+    model(cycle.baseline_model_version_id),
+    model(cycle.candidate_model_version_id),
+    askIf(cycle.candidate_model_version_id, "model-registry", "ListSignOffs", {model_version_id: cycle.candidate_model_version_id}),
+    askIf(cycle.candidate_model_version_id, "monitoring", "ListComparisons", {task: cycle.task, page_size: 100}),
+  ]);
+  const comparisons = all.value
+    ? {value: {comparisons: all.value.comparisons.filter((entry) => entry.candidate_model_version_id === cycle.candidate_model_version_id)}} : all;
+  const votes = await votesOf(cycle.task, (queue.value?.items ?? []).slice(0, loop.kShownSamples));
+  const titleOf = (found) => found.value?.model_version && `${found.value.model_version.task}@${found.value.model_version.version}`;
+  const facts = {alert, batch, queue, dataset, run, signOffs, comparisons, votes, baseline: titleOf(baseline), candidate: titleOf(candidate)};
+  section("cycle", "training", answer, () => loop.cyclePage(cycle, facts), [cycle, facts, [...votes]]);
+}
+
+const knownVotes = new Map();  // Sample id -> {count, votes}.
+
+/** Votes by sample; asked again only of samples that got more. */
+async function votesOf(task, items) {
+  const stale = items.filter((item) => item.votes > 0 && knownVotes.get(item.sample_id)?.count !== item.votes);
+  await Promise.all(stale.map(async (item) => {
+    const answer = await read("labeling", "ListVotes", {task, sample_id: item.sample_id, page_size: 10});
+    if (answer.value) knownVotes.set(item.sample_id, {count: item.votes, votes: answer.value.votes});
+  }));
+  return new Map(items.map((item) => [item.sample_id, knownVotes.get(item.sample_id)?.votes ?? []]));
 }
 
 function section(name, service, answer, build, data = answer.value) {
@@ -141,6 +204,12 @@ setInterval(() => {
   if (!paused && !document.hidden) tick();
 }, kEvery);
 filter.addEventListener("change", tick);
+window.addEventListener("hashchange", async () => {
+  await tick();
+  // Sections that were hidden when the address changed are there now.
+  if (shownCycle() === "") document.getElementById(location.hash.slice(1))?.scrollIntoView();
+  else document.getElementById("main").focus();
+});
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden && !paused) tick();
 });

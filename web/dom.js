@@ -14,6 +14,16 @@ export function el(tag, properties = {}, ...children) {
   return element;
 }
 
+/** The same for the parts of a drawing: svg("rect", {x: 1, class: "bar"}) */
+export function svg(tag, properties = {}, ...children) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (value !== undefined) element.setAttribute(name, String(value));
+  }
+  append(element, children);
+  return element;
+}
+
 export function append(parent, children) {
   for (const child of children.flat(Infinity)) {
     if (child === undefined || child === null || child === false) continue;

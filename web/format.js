@@ -21,8 +21,17 @@ export function ago(time, now = Date.now()) {
   return `${Math.floor(seconds / 86400)} d ago`;
 }
 
+/** The clock's part of a time, in the reader's zone. */
+export function clock(time) {
+  const then = new Date(time);
+  return Number.isNaN(then.getTime()) ? "" : then.toLocaleTimeString("en-GB");
+}
+
+export const secondsBetween = (from, to) => (Date.parse(to) - Date.parse(from)) / 1000;
+
 export function duration(seconds) {
   if (!(seconds > 0)) return "";
+  if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   if (seconds < 90) return `${Math.round(seconds)} s`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
   return `${(seconds / 3600).toFixed(1)} h`;

@@ -8,7 +8,8 @@ const kKept = 500;
 
 /** An element for the sample's picture; filled as soon as it is there. */
 export function thumbnail(sample) {
-  const title = `${sample.name || sample.sample_id} (${sample.width}×${sample.height})`;
+  const size = sample.width > 0 ? ` (${sample.width}×${sample.height})` : "";
+  const title = `${sample.name || sample.sample_id}${size}`;
   const slot = el("li", {title});
   if (!kept.has(sample.sample_id)) {
     if (kept.size >= kKept) kept.delete(kept.keys().next().value);

@@ -2,28 +2,10 @@
 
 import {el} from "./dom.js";
 import {ago, count, duration, fixed, number, percent, word} from "./format.js";
+import {bar, empty, pill, problem, shortHash, shortId, sum, table} from "./parts.js";
 import {thumbnail} from "./pictures.js";
 
-const pill = (text, tone = "") => el("span", {class: `pill ${tone}`}, text);
-const empty = (text) => el("p", {class: "empty"}, text);
-export const problem = (service, text) =>
-  el("p", {class: "problem", role: "alert"}, text.startsWith(`${service}: `) ? text : `${service}: ${text}`);
-// Of ids the end: their beginning is the time and looks alike. Of hashes the beginning, as everywhere.
-const shortId = (id) => el("code", {class: "id", title: id}, `…${String(id ?? "").slice(-8)}`);
-const shortHash = (hash) => el("code", {class: "id", title: hash}, String(hash ?? "").slice(0, 10));
-const sum = (values) => values.reduce((total, value) => total + number(value), 0);
-
-function table(caption, headers, rows) {
-  return el("div", {class: "card table-wrap", tabindex: "0", role: "region", "aria-label": caption, dataset: {key: caption}},
-    el("table", {},
-      el("caption", {class: "visually-hidden"}, caption),
-      el("thead", {}, el("tr", {}, headers.map((header) =>
-        el("th", {scope: "col", class: header.startsWith(">") ? "number" : undefined}, header.replace(/^>/, ""))))),
-      el("tbody", {}, rows)));
-}
-
-const bar = (share, kind = "") =>
-  el("span", {class: kind, style: {width: `${Math.max(0, Math.min(1, share)) * 100}%`}});
+export {problem};
 
 /** Names with counts, each as long as its share of the largest. */
 function bars(entries, kind = "") {
@@ -216,6 +198,11 @@ function metricRow(metric, from) {
 
 const kStage = {STAGE_PRODUCTION: "good", STAGE_REGISTERED: "", STAGE_RETIRED: "warn"};
 
+function rolloutOf(deployments, model) {
+  const rollout = deployments.map((entry) => entry.rollout).find((entry) => entry?.candidate?.model_version_id === model.model_version_id);
+  return rollout && pill(rollout.stage === "canary" ? `canary ${percent(rollout.share)}` : rollout.stage, "accent");
+}
+
 export function models(list, deployments, summaries) {
   if (list.length === 0) return empty("No model version yet: a run that succeeds registers one.");
   return table("Model versions, newest first",
@@ -228,7 +215,8 @@ export function models(list, deployments, summaries) {
         el("th", {scope: "row"}, `${model.task}@${model.version}`,
           el("small", {}, shortId(model.model_version_id)), el("small", {}, ago(model.registered_at))),
         el("td", {}, pill(word(model.stage, "STAGE_"), kStage[model.stage]),
-          deployment && el("small", {}, `since ${ago(deployment.deployed_at)}, revision ${deployment.revision}`)),
+          deployment && el("small", {}, `since ${ago(deployment.deployed_at)}, revision ${deployment.revision}`),
+          rolloutOf(deployments, model)),
         el("td", {class: "keep"}, model.recipe, el("small", {}, `seed ${model.seed}`)),
         el("td", {class: "number"}, metric("accuracy")),
         el("td", {class: "number"}, metric("balanced_accuracy")),

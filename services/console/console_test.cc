@@ -13,6 +13,7 @@
 #include "tidewheel/ingestion/v1/ingestion_service.grpc.pb.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
 #include "tidewheel/testing/eventually.h"
+#include "tidewheel/training/v1/cycle_service.grpc.pb.h"
 #include "tidewheel/training/v1/training_service.grpc.pb.h"
 
 namespace tidewheel::console {
@@ -84,6 +85,23 @@ class FakeTraining final : public training::v1::TrainingService::Service {
   std::atomic<bool> cancelled = false;
 };
 
+/// A second service of training's package.
+class FakeCycles final : public training::v1::CycleService::Service {
+ public:
+  Status GetCycle(ServerContext*, const training::v1::GetCycleRequest* request,
+                  training::v1::GetCycleResponse* response) override {
+    response->mutable_cycle()->set_cycle_id(request->cycle_id());
+    response->mutable_cycle()->set_state(training::v1::CYCLE_STATE_CANARY);
+    response->mutable_cycle()->add_criteria()->set_difference(0.25);
+    return Status::OK;
+  }
+  Status PauseCycle(ServerContext*, const training::v1::PauseCycleRequest*,
+                    training::v1::PauseCycleResponse* response) override {
+    response->mutable_cycle()->set_paused(true);
+    return Status::OK;
+  }
+};
+
 class ConsoleTest : public ::testing::Test {
  protected:
   ConsoleTest() {
@@ -94,6 +112,7 @@ class ConsoleTest : public ::testing::Test {
     builder.RegisterService(&registry_);
     builder.RegisterService(&ingestion_);
     builder.RegisterService(&training_);
+    builder.RegisterService(&cycles_);
     server_ = builder.BuildAndStart();
     // The console's own server brings a health service of its own.
     grpc::EnableDefaultHealthCheckService(false);
@@ -154,6 +173,7 @@ class ConsoleTest : public ::testing::Test {
   FakeRegistry registry_;
   FakeIngestion ingestion_;
   FakeTraining training_;
+  FakeCycles cycles_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<App> app_;
   std::string http_;
@@ -184,6 +204,18 @@ TEST_F(ConsoleTest, RpcThatWritesAnswersToPostAlone) {
   const auto post = Post(kPromote, "{\"model_version_id\":\"m\"}");
   EXPECT_EQ(post.status, 200) << post.body;
   EXPECT_TRUE(Contains(post.body, "\"model_version_id\":\"m\""));
+}
+
+TEST_F(ConsoleTest, SecondServiceOfAPackageAnswersUnderItsOneName) {
+  const auto cycle = Get("/api/v1/training/GetCycle?cycle_id=c");
+  EXPECT_EQ(cycle.status, 200) << cycle.body;
+  EXPECT_TRUE(Contains(cycle.body, "\"state\":\"CYCLE_STATE_CANARY\"")) << cycle.body;
+  EXPECT_TRUE(Contains(cycle.body, "\"difference\":0.25")) << cycle.body;
+  // What was not measured is not there, rather than 0.
+  EXPECT_FALSE(Contains(cycle.body, "\"gain\"")) << cycle.body;
+  EXPECT_FALSE(Contains(cycle.body, "\"p_value\"")) << cycle.body;
+  EXPECT_EQ(Get("/api/v1/training/PauseCycle?cycle_id=c").status, 405);
+  EXPECT_EQ(Post("/api/v1/training/PauseCycle", "{\"cycle_id\":\"c\"}").status, 200);
 }
 
 TEST_F(ConsoleTest, OtherSitesCannotMakeABrowserWrite) {

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <set>
+#include <tuple>
+
 #include "tidewheel/console/gateway/json_mapping.h"
 #include "tidewheel/console/gateway/rpc_catalog.h"
 #include "tidewheel/curation/v1/curation_service.pb.h"
@@ -77,6 +80,32 @@ TEST(QueryTest, EveryMistakeNamesItsParameter) {
   std::string many;
   for (int i = 0; i < 101; ++i) many += "task=x&";
   EXPECT_NE(ProblemOf(many).find("100"), std::string::npos);
+}
+
+TEST(RpcCatalogTest, AServicesPackagesAreReachedUnderItsOneName) {
+  const RpcCatalog catalog;
+  for (const auto& [service, rpc, full] :
+       {std::tuple{"training", "ListCycles", "/tidewheel.training.v1.CycleService/ListCycles"},
+        std::tuple{"training", "ListRuns", "/tidewheel.training.v1.TrainingService/ListRuns"},
+        std::tuple{"labeling", "ListQueue", "/tidewheel.labeling.v1.QueueService/ListQueue"},
+        std::tuple{"model-registry", "SetRollout",
+                   "/tidewheel.model_registry.v1.ModelRegistryService/SetRollout"},
+        std::tuple{"monitoring", "GetAlert",
+                   "/tidewheel.monitoring.v1.MonitoringService/GetAlert"}}) {
+    const auto* found = catalog.Find(service, rpc);
+    ASSERT_NE(found, nullptr) << rpc;
+    EXPECT_EQ(found->grpc_method, full);
+  }
+  EXPECT_TRUE(catalog.Find("training", "WatchCycle")->streams());
+  EXPECT_FALSE(catalog.Find("training", "StartCycle")->reads());
+
+  // Two protos of one package share a path, so no name may stand in both.
+  for (const auto& service : catalog.services()) {
+    std::set<std::string> names;
+    for (const auto& rpc : catalog.rpcs(service)) {
+      EXPECT_TRUE(names.insert(rpc.name).second) << service << "/" << rpc.name;
+    }
+  }
 }
 
 TEST(JsonMappingTest, BytesAndLongNumbersSurviveTheRoundTrip) {

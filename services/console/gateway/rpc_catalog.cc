@@ -10,9 +10,11 @@
 #include "tidewheel/inference/v1/inference_service.pb.h"
 #include "tidewheel/ingestion/v1/ingestion_service.pb.h"
 #include "tidewheel/labeling/v1/labeling_service.pb.h"
+#include "tidewheel/labeling/v1/queue_service.pb.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/model_registry/v1/model_registry_service.pb.h"
 #include "tidewheel/monitoring/v1/monitoring_service.pb.h"
+#include "tidewheel/training/v1/cycle_service.pb.h"
 #include "tidewheel/training/v1/training_service.pb.h"
 
 namespace tidewheel::console {
@@ -30,9 +32,11 @@ std::vector<const FileDescriptor*> Files() {
           inference::v1::PredictRequest::descriptor()->file(),
           ingestion::v1::PushSampleRequest::descriptor()->file(),
           labeling::v1::SubmitVotesRequest::descriptor()->file(),
+          labeling::v1::EnqueueBatchRequest::descriptor()->file(),
           model_registry::v1::ApplyTaskRequest::descriptor()->file(),
           monitoring::v1::GetPredictionRequest::descriptor()->file(),
-          training::v1::StartRunRequest::descriptor()->file()};
+          training::v1::StartRunRequest::descriptor()->file(),
+          training::v1::StartCycleRequest::descriptor()->file()};
 }
 
 // "tidewheel.model_registry.v1" -> "model-registry".

@@ -1,0 +1,48 @@
+// The task files that come with the platform.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "tidewheel/model_registry/declaration/task_yaml.h"
+
+namespace tidewheel::model_registry {
+namespace {
+
+namespace fs = std::filesystem;
+
+TaskSpec Read(const fs::path& file) {
+  std::ifstream stream(file);
+  const std::string yaml{std::istreambuf_iterator<char>(stream), {}};
+  const auto spec = ParseTaskYaml(yaml);
+  EXPECT_TRUE(spec.ok()) << file << ": " << (spec.ok() ? "" : spec.error().message);
+  return spec.ok() ? *spec : TaskSpec();
+}
+
+TEST(TaskFilesTest, EveryOneIsAGoodTaskOfItsFilesName) {
+  int files = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(TIDEWHEEL_TASKS)) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_EQ(Read(entry.path()).name, entry.path().stem());
+    ++files;
+  }
+  EXPECT_GE(files, 5);
+}
+
+TEST(TaskFilesTest, TheDrillsTasksDifferFromTheDemosInTheLoopAlone) {
+  for (const char* name : {"traffic-lights.yaml", "street-lights.yaml"}) {
+    const TaskSpec demo = Read(fs::path(TIDEWHEEL_TASKS) / name);
+    TaskSpec drill = Read(fs::path(TIDEWHEEL_TASKS) / "drill" / name);
+    EXPECT_TRUE(drill.cycle.enabled);
+    EXPECT_FALSE(demo.cycle.enabled);
+    drill.monitoring = demo.monitoring;
+    drill.capture = demo.capture;
+    drill.cycle = demo.cycle;
+    EXPECT_EQ(drill, demo);
+  }
+}
+
+}  // namespace
+}  // namespace tidewheel::model_registry
