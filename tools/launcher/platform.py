@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -22,7 +23,9 @@ from launcher.child import Child, Failure, end_leftovers, remember, tail, write
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 WATCHED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
 MAX_PAUSE = 30.0
-CALM_AFTER = 60.0  # A service that ran so long starts with a short pause again.
+CALM_AFTER = 5.0  # What ran so long was well: when it ends it starts with a short pause again.
+# Below the ports that the kernel gives to outgoing connections: nobody takes one of these between its choice and its use.
+RESERVED_PORTS = range(20000, 30000)
 
 
 def say(text=""):
@@ -39,6 +42,7 @@ class Service:
         self.prefix = "TIDEWHEEL_" + self.name.replace("-", "_").upper() + "_"
         self.ready_file = platform.run / f"{self.name}.ready.json"
         self.addresses = {}
+        self.reservation = None  # A socket that keeps the address until the service starts.
         self.child = None
         self.healthy = False
 
@@ -58,7 +62,7 @@ class Service:
         for asked in self.row["asks"]:
             other = platform.service(asked)
             key = other.row.get("key", other.name.replace("-", "_").upper())
-            given[f"{self.prefix}{key}_ADDRESS"] = other.addresses.get("grpc", "")
+            given[f"{self.prefix}{key}_ADDRESS"] = other.addresses.get("grpc", "")  # Of a later one: reserved.
         # What a person set for one service goes before what we work out; a restarted service keeps its addresses.
         for key, address in (("LISTEN", "grpc"), ("METRICS_LISTEN", "metrics"), ("HTTP_LISTEN", "http")):
             if address in self.addresses:
@@ -67,6 +71,15 @@ class Service:
         # One thread for each process of the numeric libraries: the services bring the parallelism.
         given["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
         return given
+
+    def reserve_address(self):
+        """Fixes where it will be, for those who start before it and ask it."""
+        given = os.environ.get(self.prefix + "LISTEN", "")
+        if given and not given.endswith(":0"):
+            self.addresses["grpc"] = given
+            return
+        self.reservation = reserved_socket()
+        self.addresses["grpc"] = f"127.0.0.1:{self.reservation.getsockname()[1]}"
 
     def command(self):
         command = [self.program]
@@ -93,6 +106,9 @@ class Service:
         (self.platform.home / "state" / self.name).mkdir(parents=True, exist_ok=True)
         if self.child is None:
             self.child = Child(self.name, [], log=self.platform.logs / f"{self.name}.log", folder=self.platform.home)
+        if self.reservation is not None:
+            self.reservation.close()
+            self.reservation = None
         self.child.argv = [str(word) for word in self.command() + ["--ready-file", self.ready_file]]
         self.child.environment = environment
         self.child.start()
@@ -111,6 +127,18 @@ class Service:
         self.addresses = addresses
         self.healthy = True
         return addresses
+
+
+def reserved_socket():
+    """Bound to a free port of RESERVED_PORTS, and not listening."""
+    for port in random.sample(RESERVED_PORTS, len(RESERVED_PORTS)):
+        each = socket.socket()
+        try:
+            each.bind(("127.0.0.1", port))
+            return each
+        except OSError:
+            each.close()
+    raise Failure(f"no free port from {RESERVED_PORTS.start} to {RESERVED_PORTS.stop - 1}")
 
 
 def takes_connections(address):
@@ -207,6 +235,8 @@ class Platform:
 
         # All schemas first: a view that one service publishes is granted to others. The first row also makes the roles.
         begun = time.monotonic()
+        for service in self.asked_by_earlier():
+            service.reserve_address()
         for service in self.services:
             service.migrate()
             if self.interrupted():
@@ -218,6 +248,12 @@ class Platform:
             self.tell(service.name, seconds, "  ".join(f"{key} {address}" for key, address in sorted(addresses.items())))
         self.announce()
         self.wait_for_health()
+
+    def asked_by_earlier(self):
+        """Services whose address another one needs before they have started."""
+        names = [service.name for service in self.services]
+        asked = {name for i, service in enumerate(self.services) for name in service.row["asks"] if names.index(name) > i}
+        return [service for service in self.services if service.name in asked]
 
     def wait_for_health(self):
         """A ready service has opened its ports; whether it serves (its dependencies answer too) its health service says."""
@@ -284,6 +320,8 @@ class Platform:
             if service:
                 service.start()
             else:
+                if child is self.cluster.child:
+                    self.cluster.end_orphans()
                 child.start()
             self.announce()
         elif not child.running():

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 
 from launcher.child import Child, Failure
 
@@ -44,6 +45,13 @@ def binaries():
     if not (folder / "postgres").exists():
         raise Failure(f"PostgreSQL 15 is not in {folder}: ./tidewheel setup installs it, TIDEWHEEL_POSTGRES_BIN names another place")
     return folder
+
+
+def _works_in(pid, folder):
+    try:
+        return pathlib.Path(os.readlink(f"/proc/{pid}/cwd")) == folder
+    except OSError:
+        return False
 
 
 def unprivileged_user():
@@ -144,6 +152,19 @@ class Cluster:
             return
         if same:
             self._run(self.bin / "pg_ctl", "--pgdata", self.data, "--mode=fast", "--wait", "--timeout=60", "stop")
+
+    def end_orphans(self, limit=2.0):
+        """Sessions of a server that was killed end by themselves once they look; one that computes does not look, and while it
+        lives no new server starts on its data. To be called while none runs."""
+        deadline = time.monotonic() + limit
+        while pids := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if _works_in(pid, self.data)]:
+            force = time.monotonic() > deadline
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL if force else signal.SIGQUIT)  # SIGQUIT: at once, without a clean end.
+                except ProcessLookupError:
+                    pass
+            time.sleep(0.05)
 
     def _remove_old_socket(self):
         """Of a launcher that was killed."""

@@ -115,6 +115,27 @@ class UpTest(unittest.TestCase):
         self.assertNotEqual(after["services"]["ingestion"]["pid"], before["services"]["ingestion"]["pid"])
         self.assertEqual(after["services"]["ingestion"]["grpc"], before["services"]["ingestion"]["grpc"])
 
+    def test_a_killed_server_comes_back_though_one_of_its_sessions_still_computes(self):
+        self.up()
+        before = self.eventually(self.platform)
+        busy = subprocess.Popen([before["postgres"]["bin"] + "/psql", before["postgres"]["admin_dsn"], "-XAtc",
+                                 "SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 1000000) b"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(busy.communicate)
+        self.eventually(lambda: self.sql(before, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%generate_series%' AND state = 'active'") == "2")
+        for _ in range(2):
+            killed = self.platform()["postgres"]["pid"]
+            os.kill(killed, signal.SIGKILL)
+            self.eventually(lambda: (now := self.platform()) and now["postgres"]["pid"] != killed and self.sql(now, "SELECT 1") == "1", limit=20)
+
+    def test_a_service_that_starts_later_is_told_of_before(self):
+        table = {**TABLE, "services": [{**TABLE["services"][0], "asks": ["ingestion", "model-registry"]}, TABLE["services"][1]]}
+        self.table.write_text(json.dumps(table))
+        self.up()
+        platform = self.eventually(self.platform)
+        told = json.loads((self.home / "model-registry.told.json").read_text())
+        self.assertEqual(told["TIDEWHEEL_MODEL_REGISTRY_INGESTION_ADDRESS"], platform["services"]["ingestion"]["grpc"])
+
     def test_nothing_outlives_a_killed_launcher_and_the_data_is_kept(self):
         launcher = self.up()
         first = self.eventually(self.platform)
