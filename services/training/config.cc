@@ -11,6 +11,15 @@ void Config::Read(config::Reader& reader) {
   bus.Read(reader, storage.dsn);
   reader.Read("payloads.root", &payloads_root);
   reader.Read("registry.address", &registry_address);
+  reader.Read("monitoring.address", &monitoring_address);
+  reader.Read("labeling.address", &labeling_address);
+  reader.Read("curation.address", &curation_address);
+  reader.Read("cycles.poll", &cycle_poll, std::chrono::milliseconds{50},
+              std::chrono::milliseconds{600'000});
+  reader.Read("cycles.lease", &cycle_lease, std::chrono::milliseconds{2'000},
+              std::chrono::milliseconds{3'600'000});
+  reader.Read("cycles.look_around", &cycle_look_around, std::chrono::milliseconds{100},
+              std::chrono::milliseconds{3'600'000});
   reader.Read("worker.program", &worker_program);
   reader.Read("worker.folder", &work_folder);
   reader.Read("worker.threads", &worker_threads, std::uint32_t{1}, std::uint32_t{64});

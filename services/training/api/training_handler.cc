@@ -83,6 +83,10 @@ v1::Run ToProto(const Run& run) {
   out.set_actor(run.request.actor);
   out.set_best_epoch(run.best_epoch);
   out.set_training_seconds(run.training_seconds);
+  out.set_cpu_seconds(run.cpu_seconds);
+  if (run.request.baseline) {
+    out.set_baseline_model_version_id(run.request.baseline->model_version_id);
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/status.h"
+#include "tidewheel/training/clients/registry_model_desk.h"
 #include "tidewheel/vision/preprocess_entries.h"
 
 namespace tidewheel::training {
@@ -39,6 +40,17 @@ Result<std::map<std::string, std::string>> RegistryPreprocessingSource::Find(
   spec.std = {declared.std().begin(), declared.std().end()};
   if (const auto valid = spec.Validate(); !valid) return valid.error();
   return vision::ToEntries(spec);
+}
+
+Result<std::vector<BehaviourTest>> RegistryPreprocessingSource::FindTests(const std::string& task) {
+  rpc::ClientContextWithDeadline context(kDeadline);
+  registry::GetTaskRequest request;
+  request.set_name(task);
+  registry::GetTaskResponse response;
+  const auto asked =
+      rpc::FromGrpcStatus(stub_.GetTask(&context, request, &response), "model-registry");
+  if (!asked) return asked.error();
+  return TestsFrom(response.task().spec().gate());
 }
 
 Result<std::string> RegistryPackageRegistrar::Register(const Run& run, const std::string& folder) {

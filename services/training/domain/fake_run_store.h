@@ -12,7 +12,8 @@ namespace tidewheel::training {
 class FakeRunStore final : public RunStore {
  public:
   Result<DatasetVersion> FindDatasetVersion(const std::string& id) override {
-    if (id != "dataset-1") return Error{ErrorCode::kNotFound, "no dataset version " + id};
+    if (id != "dataset-1" && !any_dataset)
+      return Error{ErrorCode::kNotFound, "no dataset version " + id};
     return DatasetVersion{id, "lights", "digest", 10, {"red", "green"}};
   }
   Result<void> ForEachItem(
@@ -105,6 +106,7 @@ class FakeRunStore final : public RunStore {
   std::vector<Run> runs;
   Disagreement disagreement;
   bool taken_away = false;
+  bool any_dataset = false;  // Every dataset version is there.
 };
 
 }  // namespace tidewheel::training

@@ -136,6 +136,8 @@ struct Run {
   std::uint32_t best_epoch = 0;
   double training_seconds = 0;
   bool cancel_requested = false;
+  std::vector<TestResult> tests;
+  double cpu_seconds = 0;  // Of the worker's whole process, once it has ended.
 };
 
 /// The probabilities of one validation or test sample.

@@ -9,6 +9,7 @@
 #include "tidewheel/postgres/copy_rows.h"
 #include "tidewheel/postgres/outbox.h"
 #include "tidewheel/postgres/values.h"
+#include "tidewheel/training/storage/rows.h"
 
 namespace tidewheel::training {
 namespace {
@@ -17,8 +18,12 @@ constexpr char kFindDataset[] =
     "SELECT dataset_version_id, task, digest, items, classes FROM curation.dataset_versions_v1 "
     "WHERE dataset_version_id = $1";
 constexpr char kItems[] =
-    "SELECT ordinal, payload_ref, class_index, split, weight FROM curation.dataset_items_v1 "
-    "WHERE dataset_version_id = $1 AND ordinal >= $2 ORDER BY ordinal LIMIT $3";
+    "SELECT i.ordinal, i.payload_ref, i.class_index, i.split, i.weight, m.names, m.texts "
+    "FROM curation.dataset_items_v1 i "
+    "LEFT JOIN ingestion.samples_v1 s ON s.sample_id = i.sample_id AND i.split = 'test' "
+    "LEFT JOIN LATERAL (SELECT array_agg(key ORDER BY key) AS names, "
+    "array_agg(value ORDER BY key) AS texts FROM jsonb_each_text(s.metadata)) m ON true "
+    "WHERE i.dataset_version_id = $1 AND i.ordinal >= $2 ORDER BY i.ordinal LIMIT $3";
 constexpr std::size_t kItemsAtOnce = 5'000;
 
 constexpr char kLockQueue[] = "SELECT pg_advisory_xact_lock(hashtextextended('training/queue', 0))";
@@ -27,10 +32,9 @@ constexpr char kEnqueue[] =
     "INSERT INTO runs (run_id, request_id, task, dataset_version_id, dataset_digest, "
     "dataset_items, "
     "classes, recipe, seed, epochs, batch_size, learning_rate, weight_decay, patience, "
-    "class_weights, "
-    "actor, state, queued_at) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8, $9, $10, $11, $12, "
-    "$13, "
-    "$14, $15, $16, 'queued', $17)";
+    "class_weights, actor, state, queued_at, baseline_model_version_id, baseline_file_names, "
+    "baseline_file_refs) VALUES ($1, $2, $3, $4, $5, $6, $7::text[], $8, $9, $10, $11, $12, "
+    "$13, $14, $15, $16, 'queued', $17, $18, $19::text[], $20::text[])";
 constexpr char kColumns[] =
     "SELECT run_id, request_id, task, dataset_version_id, dataset_digest, dataset_items, classes, "
     "recipe, seed, epochs, batch_size, learning_rate, weight_decay, patience, class_weights, "
@@ -38,8 +42,8 @@ constexpr char kColumns[] =
     "effective_patience, effective_class_weights, actor, state, reason, cancel_requested, attempt, "
     "phase, steps_done, steps_total, epoch, epochs_total, training_loss, validation_metric, "
     "samples_per_second, seconds_left, code_version, code_clean, build, model_version_id, "
-    "best_epoch, "
-    "training_seconds, queued_at, started_at, ended_at FROM runs ";
+    "best_epoch, training_seconds, queued_at, started_at, ended_at, cpu_seconds, "
+    "baseline_model_version_id, baseline_file_names, baseline_file_refs FROM runs ";
 constexpr char kClaim[] =
     "UPDATE runs SET state = 'running', owner = $1, lease_until = $3, attempt = attempt + 1, "
     "started_at = $2, phase = 'preparing', steps_done = 0, steps_total = 0, epoch = 0 "
@@ -55,7 +59,8 @@ constexpr char kSucceed[] =
     "model_version_id = $4, best_epoch = $5, training_seconds = $6, code_version = $7, "
     "code_clean = $8, build = $9, effective_epochs = $10, effective_batch_size = $11, "
     "effective_learning_rate = $12, effective_weight_decay = $13, effective_patience = $14, "
-    "effective_class_weights = $15 WHERE run_id = $1 AND owner = $2 AND state = 'running'";
+    "effective_class_weights = $15, cpu_seconds = $16 WHERE run_id = $1 AND owner = $2 AND state = "
+    "'running'";
 constexpr char kInsertEvaluation[] =
     "INSERT INTO run_evaluations (run_id, split, samples, confusion) VALUES ($1, $2, $3, "
     "$4::bigint[])";
@@ -64,12 +69,17 @@ constexpr char kInsertMetric[] =
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
 constexpr char kInsertPredictions[] =
     "INSERT INTO run_predictions (run_id, ordinal, sample_id, split, given_class, predicted_class, "
-    "probabilities) SELECT $1, row.ordinal, item.sample_id, item.split, item.class_index, "
-    "row.predicted, row.probabilities::real[] "
-    "FROM unnest($3::bigint[], $4::integer[], $5::text[]) AS row (ordinal, predicted, "
-    "probabilities) "
+    "probabilities, baseline_probabilities) SELECT $1, row.ordinal, item.sample_id, item.split, "
+    "item.class_index, row.predicted, row.probabilities::real[], row.baseline::real[] "
+    "FROM unnest($3::bigint[], $4::integer[], $5::text[], $6::text[]) AS row (ordinal, predicted, "
+    "probabilities, baseline) "
     "JOIN curation.dataset_items_v1 item ON item.dataset_version_id = $2 AND item.ordinal = "
     "row.ordinal";
+constexpr char kInsertTest[] =
+    "INSERT INTO run_tests (run_id, place, name, samples, passed, not_evaluated) "
+    "VALUES ($1, $2, $3, $4, $5, $6)";
+constexpr char kTests[] =
+    "SELECT name, samples, passed, not_evaluated FROM run_tests WHERE run_id = $1 ORDER BY place";
 constexpr char kEnd[] =
     "UPDATE runs SET state = $3, reason = $4, lease_until = NULL, ended_at = $5 "
     "WHERE run_id = $1 AND owner = $2 AND state = 'running'";
@@ -98,8 +108,8 @@ constexpr char kMetrics[] =
     "SELECT split, name, value, low, high, interval FROM run_metrics WHERE run_id = $1 "
     "ORDER BY split, place";
 constexpr char kListPredictions[] =
-    "SELECT ordinal, sample_id, split, given_class, predicted_class, probabilities "
-    "FROM run_predictions WHERE run_id = $1 AND ($2 = '' OR split = $2) "
+    "SELECT ordinal, sample_id, split, given_class, predicted_class, probabilities, "
+    "baseline_probabilities FROM run_predictions WHERE run_id = $1 AND ($2 = '' OR split = $2) "
     "AND (NOT $3 OR given_class <> predicted_class) AND ordinal > $4 ORDER BY ordinal LIMIT $5";
 constexpr char kCompare[] =
     "SELECT count(*) AS either, count(a.sample_id) AS first_samples, count(b.sample_id) AS "
@@ -117,24 +127,10 @@ constexpr char kCompare[] =
     "FULL JOIN (SELECT * FROM run_predictions WHERE run_id = $2 AND split = $3) b USING "
     "(sample_id)";
 
-template <typename T>
-std::vector<T> ArrayFrom(const pqxx::field& field) {
-  std::vector<T> values;
-  auto parser = field.as_array();
-  for (auto [kind, text] = parser.get_next(); kind != pqxx::array_parser::done;
-       std::tie(kind, text) = parser.get_next()) {
-    if (kind != pqxx::array_parser::string_value) continue;
-    T value{};
-    pqxx::from_string(text, value);
-    values.push_back(std::move(value));
-  }
-  return values;
-}
-
-template <typename T>
-std::optional<T> Optional(const pqxx::field& field) {
-  if (field.is_null()) return std::nullopt;
-  return field.as<T>();
+std::string RealArrayLiteral(const std::vector<float>& values) {
+  postgres::ArrayLiteral row;
+  for (const float value : values) row.AddDouble(static_cast<double>(value));
+  return row.text();
 }
 
 Hyperparameters HyperparametersFrom(const pqxx::row& row, const std::string& prefix) {
@@ -178,10 +174,23 @@ Run RunFrom(const pqxx::row& row) {
   run.queued_at = row["queued_at"].as<Timestamp>();
   run.started_at = Optional<Timestamp>(row["started_at"]);
   run.ended_at = Optional<Timestamp>(row["ended_at"]);
+  run.cpu_seconds = row["cpu_seconds"].as<double>();
+  if (const std::string baseline = row["baseline_model_version_id"].c_str(); !baseline.empty()) {
+    run.request.baseline = BaselinePackage{baseline, {}};
+    const auto names = ArrayFrom<std::string>(row["baseline_file_names"]);
+    const auto refs = ArrayFrom<std::string>(row["baseline_file_refs"]);
+    for (std::size_t i = 0; i < names.size() && i < refs.size(); ++i) {
+      run.request.baseline->files.push_back({names[i], refs[i]});
+    }
+  }
   return run;
 }
 
 void AddEvaluations(pqxx::transaction_base& tx, Run* run) {
+  for (const auto& row : tx.exec_params(kTests, run->id)) {
+    run->tests.push_back({row["name"].c_str(), row["samples"].as<std::uint64_t>(),
+                          row["passed"].as<std::uint64_t>(), row["not_evaluated"].c_str()});
+  }
   for (const auto& row : tx.exec_params(kEvaluations, run->id)) {
     run->evaluations.push_back({row["split"].c_str(),
                                 row["samples"].as<std::uint64_t>(),
@@ -254,7 +263,8 @@ Result<void> PostgresRunStore::ForEachItem(
           std::vector<DatasetItem> page;
           for (const auto& row : tx.exec_params(kItems, dataset_version_id, next, kItemsAtOnce)) {
             page.push_back({row["payload_ref"].c_str(), row["class_index"].as<std::uint32_t>(),
-                            row["split"].c_str(), row["weight"].as<double>()});
+                            row["split"].c_str(), row["weight"].as<double>(),
+                            MapFrom(row["names"], row["texts"])});
           }
           return page;
         });
@@ -282,11 +292,19 @@ Result<EnqueuedRun> PostgresRunStore::Enqueue(const Run& run, std::size_t limit)
                    std::to_string(limit) + " runs wait already; start it again later"};
     }
     const Hyperparameters& asked = run.request.hyperparameters;
+    postgres::TextArray file_names;
+    postgres::TextArray file_refs;
+    const BaselinePackage baseline = run.request.baseline.value_or(BaselinePackage{});
+    for (const auto& file : baseline.files) {
+      file_names.Add(file.name);
+      file_refs.Add(file.payload_ref);
+    }
     tx.exec_params0(
         kEnqueue, run.id, run.request.request_id, run.dataset.task, run.dataset.id,
         run.dataset.digest, run.dataset.items, postgres::TextArrayLiteral(run.dataset.classes),
         run.request.recipe, run.request.seed, asked.epochs, asked.batch_size, asked.learning_rate,
-        asked.weight_decay, asked.patience, asked.class_weights, run.request.actor, run.queued_at);
+        asked.weight_decay, asked.patience, asked.class_weights, run.request.actor, run.queued_at,
+        baseline.model_version_id, file_names.Parameter(), file_refs.Parameter());
     if (const auto told = Tell(tx, run.id, "run.queued"); !told) return told.error();
     return EnqueuedRun{run, true};
   });
@@ -360,7 +378,7 @@ Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string&
         kSucceed, id, owner, now, model_version_id, outcome.best_epoch, outcome.training_seconds,
         outcome.code_version, outcome.code_clean, outcome.build, effective.epochs,
         effective.batch_size, effective.learning_rate, effective.weight_decay, effective.patience,
-        effective.class_weights);
+        effective.class_weights, outcome.cpu_seconds);
     if (updated.affected_rows() == 0) return NotOurs(id);
     for (const auto& evaluation : outcome.evaluations) {
       postgres::ArrayLiteral confusion;
@@ -376,23 +394,28 @@ Result<void> PostgresRunStore::Succeed(const std::string& id, const std::string&
       }
     }
 
+    int place = 0;
+    for (const auto& test : outcome.tests) {
+      tx.exec_params0(kInsertTest, id, place++, test.name, test.samples, test.passed,
+                      test.not_evaluated);
+    }
     const std::string dataset = FindOne(tx, id)->dataset.id;
     for (std::size_t first = 0; first < outcome.predictions.size(); first += kItemsAtOnce) {
       const std::size_t last = std::min(first + kItemsAtOnce, outcome.predictions.size());
       postgres::BigintArray ordinals;
       postgres::IntegerArray predicted;
       postgres::TextArray probabilities;
+      postgres::TextArray baseline;
       for (std::size_t i = first; i < last; ++i) {
         const RunPrediction& prediction = outcome.predictions[i];
         ordinals.Add(static_cast<std::int64_t>(prediction.ordinal));
         predicted.Add(static_cast<std::int32_t>(prediction.predicted_class));
-        postgres::ArrayLiteral row;
-        for (const float value : prediction.probabilities)
-          row.AddDouble(static_cast<double>(value));
-        probabilities.Add(row.text());
+        probabilities.Add(RealArrayLiteral(prediction.probabilities));
+        baseline.Add(RealArrayLiteral(prediction.baseline_probabilities));
       }
-      const auto stored = tx.exec_params0(kInsertPredictions, id, dataset, ordinals.Parameter(),
-                                          predicted.Parameter(), probabilities.Parameter());
+      const auto stored =
+          tx.exec_params0(kInsertPredictions, id, dataset, ordinals.Parameter(),
+                          predicted.Parameter(), probabilities.Parameter(), baseline.Parameter());
       if (static_cast<std::size_t>(stored.affected_rows()) != last - first) {
         return Error{ErrorCode::kInternal,
                      "run " + id + " predicted items its dataset does not have"};
@@ -478,7 +501,8 @@ Result<Page<RunPrediction>> PostgresRunStore::ListPredictions(const PredictionFi
       page.items.push_back({row["ordinal"].as<std::uint64_t>(), row["sample_id"].c_str(),
                             row["split"].c_str(), row["given_class"].as<std::uint32_t>(),
                             row["predicted_class"].as<std::uint32_t>(),
-                            ArrayFrom<float>(row["probabilities"])});
+                            ArrayFrom<float>(row["probabilities"]),
+                            ArrayFrom<float>(row["baseline_probabilities"])});
     }
     return page;
   });

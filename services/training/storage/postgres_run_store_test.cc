@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 #include <thread>
 
@@ -21,6 +22,10 @@ constexpr char kDataset[] = "01900000-0000-7000-8000-000000000001";
 
 /// What curation publishes, filled with a dataset version of six samples.
 constexpr char kPublishedByCuration[] = R"(
+  CREATE TABLE ingestion.samples (sample_id uuid, metadata jsonb);
+  CREATE VIEW ingestion.samples_v1 AS SELECT * FROM ingestion.samples;
+  GRANT USAGE ON SCHEMA ingestion TO tidewheel_training;
+  GRANT SELECT ON ingestion.samples_v1 TO tidewheel_training;
   CREATE TABLE curation.versions (dataset_version_id uuid, task text, version int, digest text, items bigint,
       manifest_ref text, classes text[], task_version int, built_at timestamptz);
   CREATE TABLE curation.items (dataset_version_id uuid, ordinal bigint, sample_id uuid, sha256 bytea, payload_ref text,
@@ -34,6 +39,8 @@ constexpr char kPublishedByCuration[] = R"(
   INSERT INTO curation.items SELECT '01900000-0000-7000-8000-000000000001', n, gen_random_uuid(), '\x00', 'ref-' || n, n % 2,
       CASE n % 2 WHEN 0 THEN 'red' ELSE 'odd' END, CASE WHEN n < 2 THEN 'training' WHEN n < 3 THEN 'validation' ELSE 'test' END,
       0.5, gen_random_uuid(), 1 FROM generate_series(0, 5) AS n;
+  INSERT INTO ingestion.samples SELECT sample_id, jsonb_build_object('site', 'n-' || ordinal, 'note', 'a "b"')
+      FROM curation.items WHERE ordinal <> 4;
 )";
 
 class PostgresRunStoreTest : public tidewheel::testing::PostgresTest {
@@ -60,6 +67,8 @@ class PostgresRunStoreTest : public tidewheel::testing::PostgresTest {
     run.id = NewUuid();
     run.request = {request_id, kDataset, "image-cnn", ~std::uint64_t{0}, {}, "ann"};
     run.request.hyperparameters.epochs = 7;
+    run.request.baseline =
+        BaselinePackage{"model-0", {{"model.onnx", "obj:1"}, {"odd {name}, \"x\"", "obj:2"}}};
     run.dataset = *store_->FindDatasetVersion(kDataset);
     run.queued_at = clock_.Now();
     const auto enqueued = store_->Enqueue(run, 100);
@@ -75,8 +84,10 @@ class PostgresRunStoreTest : public tidewheel::testing::PostgresTest {
     outcome.evaluations = {
         {"test", 3, {{"accuracy", 0.1 + 0.2, 0.1, 0.5, "wilson"}}, {1, 0, 1, 1}}};
     for (std::size_t i = 0; i < predicted.size(); ++i) {
-      outcome.predictions.push_back({i + 2, "", "", 0, predicted[i], {0.25F, 0.75F}});
+      outcome.predictions.push_back({i + 2, "", "", 0, predicted[i], {0.25F, 0.75F}, {0.9F, 0.1F}});
     }
+    outcome.tests = {{"red by day", 30, 29, ""}, {"red by night", 0, 0, "no samples"}};
+    outcome.cpu_seconds = 33.5;
     const auto ended = store_->Succeed((*claimed)->id, "me", clock_.Now(), outcome, "model-1");
     ASSERT_TRUE(ended.ok()) << ended.error().message;
   }
@@ -115,6 +126,35 @@ TEST_F(PostgresRunStoreTest, ARequestMakesOneRun) {
   more.request.request_id = "request-2";
   more.dataset = first.dataset;
   EXPECT_EQ(store_->Enqueue(more, 1).error().code, ErrorCode::kResourceExhausted);
+}
+
+TEST_F(PostgresRunStoreTest, KeepsWhatARunOfACycleWasAskedAndWhatItCost) {
+  const auto run = Queued("request-1");
+  Finish({0, 1, 0, 1});
+  const auto found = store_->Find(run.id);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->request.baseline, run.request.baseline);
+  EXPECT_EQ((*found)->cpu_seconds, 33.5);
+  ASSERT_EQ((*found)->tests.size(), 2U);
+  EXPECT_EQ((*found)->tests[0].passed, 29U);
+  EXPECT_EQ((*found)->tests[1].not_evaluated, "no samples");
+  const auto predictions = store_->ListPredictions({run.id, "", false}, {});
+  ASSERT_EQ(predictions->items.size(), 4U);
+  EXPECT_THAT(predictions->items[0].baseline_probabilities, ::testing::ElementsAre(0.9F, 0.1F));
+
+  std::vector<std::map<std::string, std::string>> metadata;
+  ASSERT_TRUE(store_
+                  ->ForEachItem(kDataset,
+                                [&](const DatasetItem& item) -> Result<void> {
+                                  metadata.push_back(item.metadata);
+                                  return {};
+                                })
+                  .ok());
+  ASSERT_EQ(metadata.size(), 6U);
+  EXPECT_TRUE(metadata[0].empty());  // Tests look at the test split alone.
+  EXPECT_EQ(metadata[3].at("note"), "a \"b\"");
+  EXPECT_EQ(metadata[3].at("site"), "n-3");
+  EXPECT_TRUE(metadata[4].empty());
 }
 
 TEST_F(PostgresRunStoreTest, CountsWhatHasNotEnded) {

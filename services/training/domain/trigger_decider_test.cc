@@ -1,0 +1,149 @@
+#include "tidewheel/training/domain/trigger_decider.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tidewheel/training/domain/acquisition.h"
+
+namespace tidewheel::training {
+namespace {
+
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+class TriggerDeciderTest : public ::testing::Test {
+ protected:
+  TriggerDeciderTest() {
+    policy_.enabled = true;
+    policy_.alert_causes = {"data_drift", "concept_drift"};
+  }
+  std::string Because() { return DecideTrigger(policy_, trigger_, now_, at_).because; }
+
+  CyclePolicy policy_;
+  CycleTrigger trigger_{"alert", "alert-1", "data_drift", 0.2, {}};
+  TaskCycles now_;
+  const Timestamp at_{seconds(1'700'000'000)};
+};
+
+TEST_F(TriggerDeciderTest, StartsWhereNothingSpeaksAgainstIt) {
+  const auto verdict = DecideTrigger(policy_, trigger_, now_, at_);
+  EXPECT_TRUE(verdict.start);
+  EXPECT_THAT(verdict.reason, HasSubstr("data_drift with an expected damage of 0.2"));
+}
+
+TEST_F(TriggerDeciderTest, SaysWhyNot) {
+  policy_.max_labels = 0;
+  EXPECT_EQ(Because(), "budget");
+  now_.ended_at = at_ - seconds(3'599);
+  EXPECT_EQ(Because(), "cooldown");
+  now_.open_cycle_id = "cycle-1";
+  EXPECT_EQ(Because(), "cycle_running");
+  trigger_.damage = 0.009;
+  EXPECT_EQ(Because(), "harmless");
+  trigger_.alert_cause = "prediction_drift";
+  EXPECT_EQ(Because(), "not_in_policy");
+  policy_.enabled = false;
+  EXPECT_EQ(Because(), "disabled");
+  trigger_.alert_cause = "sensor_fault";
+  EXPECT_EQ(Because(), "sensor_fault");
+}
+
+TEST_F(TriggerDeciderTest, WhatATrainingDoesNotHelpAgainstStartsNoneWhateverThePolicySays) {
+  for (const char* cause : {"silence", "data_quality", "annotator_quality", "sensor_fault"}) {
+    policy_.alert_causes = {cause};
+    trigger_.alert_cause = cause;
+    EXPECT_FALSE(DecideTrigger(policy_, trigger_, now_, at_).start) << cause;
+  }
+}
+
+TEST_F(TriggerDeciderTest, ByHandOnlyARunningCycleStopsIt) {
+  trigger_ = {"hand", "", "", 0, {}};
+  policy_.enabled = false;
+  now_.ended_at = at_;
+  EXPECT_TRUE(DecideTrigger(policy_, trigger_, now_, at_).start);
+  now_.open_cycle_id = "cycle-1";
+  EXPECT_EQ(Because(), "cycle_running");
+}
+
+TEST_F(TriggerDeciderTest, TheCooldownIsOver) {
+  now_.ended_at = at_ - seconds(3'600);
+  EXPECT_TRUE(DecideTrigger(policy_, trigger_, now_, at_).start);
+}
+
+class AcquisitionTest : public ::testing::Test {
+ protected:
+  static AcquisitionList List(const std::string& reason, double share, int from, int to,
+                              const std::string& because = "uncertain") {
+    AcquisitionList list{reason, share, {}};
+    for (int i = from; i < to; ++i) {
+      const std::string name = std::to_string(i);
+      list.candidates.push_back({{"r-" + name, 0, "", 1.0},
+                                 {"s-" + name, "r-" + name + "#0", "", "", because, 0, false}});
+    }
+    return list;
+  }
+  static std::map<std::string, int> Counts(const std::vector<CycleSample>& chosen) {
+    std::map<std::string, int> counts;
+    for (const auto& sample : chosen) ++counts[sample.reason];
+    return counts;
+  }
+};
+
+TEST_F(AcquisitionTest, SharesAreKeptToOne) {
+  const auto chosen = Choose({List("random", 0.2, 0, 100), List("drifted", 0.4, 100, 200),
+                              List("uncertain", 0.4, 200, 300)},
+                             11);
+  EXPECT_EQ(chosen.size(), 11U);
+  const auto counts = Counts(chosen);
+  EXPECT_EQ(counts.at("random"), 2);
+  EXPECT_EQ(counts.at("drifted") + counts.at("uncertain"), 9);
+}
+
+TEST_F(AcquisitionTest, NoSampleAndNoGroupTwiceAndNoneThatIsKnown) {
+  auto drifted = List("drifted", 0.5, 0, 10);
+  auto uncertain = List("uncertain", 0.5, 0, 10);
+  drifted.candidates[1].sample.group = drifted.candidates[2].sample.group = "same";
+  uncertain.candidates[1].sample.group = uncertain.candidates[2].sample.group = "same";
+  drifted.candidates[3].sample.known = uncertain.candidates[3].sample.known = true;
+  const auto chosen = Choose({drifted, uncertain}, 20);
+  std::set<std::string> samples;
+  for (const auto& sample : chosen) samples.insert(sample.sample_id);
+  EXPECT_EQ(chosen.size(), 8U);
+  EXPECT_EQ(samples.size(), 8U);
+  EXPECT_FALSE(samples.contains("s-3"));
+  EXPECT_NE(samples.contains("s-1"), samples.contains("s-2"));
+  EXPECT_EQ(CountChoosable({drifted, uncertain}), 8U);
+}
+
+TEST_F(AcquisitionTest, TheControlComesFromWhatWasCapturedAtRandomWithItsProbability) {
+  auto random = List("random", 1, 0, 40);
+  for (std::size_t i = 0; i < 40; i += 2) {
+    random.candidates[i].sample.captured_because = "random";
+    random.candidates[i].sample.inclusion_probability = 0.1;
+  }
+  const auto chosen = Choose({random}, 5);
+  ASSERT_EQ(chosen.size(), 5U);
+  for (const auto& sample : chosen) {
+    EXPECT_DOUBLE_EQ(sample.inclusion_probability, 0.1 * 5 / 20);
+    EXPECT_EQ(std::stoi(sample.sample_id.substr(2)) % 2, 0);
+  }
+}
+
+TEST_F(AcquisitionTest, WhatOneOrderCannotFillTheOthersDo) {
+  const auto chosen = Choose({List("slice", 0.5, 0, 2), List("uncertain", 0.5, 10, 100)}, 20);
+  EXPECT_EQ(chosen.size(), 20U);
+  EXPECT_EQ(Counts(chosen).at("slice"), 2);
+}
+
+TEST_F(AcquisitionTest, LabelsAreDividedByVotes) {
+  CyclePolicy policy;
+  policy.max_labels = 100;
+  policy.votes_per_sample = 3;
+  EXPECT_EQ(SamplesToChoose(policy), 33U);
+  policy.acquire_slice = 0.1;
+  EXPECT_EQ(AcquisitionListsOf(policy, "").size(), 3U);
+  EXPECT_EQ(AcquisitionListsOf(policy, "site=north").size(), 4U);
+}
+
+}  // namespace
+}  // namespace tidewheel::training
