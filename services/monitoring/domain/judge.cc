@@ -1,0 +1,337 @@
+#include "tidewheel/monitoring/domain/judge.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <span>
+
+#include "tidewheel/base/ids.h"
+#include "tidewheel/stats/intervals.h"
+
+namespace tidewheel::monitoring {
+namespace {
+
+constexpr double kConfidence = 0.95;
+constexpr double kNormal95 = 1.959963984540054;
+constexpr double kRangeMargin = 0.1;  // Of the reference's range, beyond its ends.
+constexpr double kKnownQuantile = 0.95;
+constexpr std::array<std::size_t, 17> kGrid = {20,  25,  32,  40,  50,  64,  80,   100, 128,
+                                               160, 200, 256, 320, 400, 500, 1000, 2000};
+
+Finding Named(const WindowRows& window, FindingKind kind, std::string subject, std::string method) {
+  Finding finding;
+  finding.id = NewUuid();
+  finding.model = window.model;
+  finding.slice = window.slice;
+  finding.kind = kind;
+  finding.subject = std::move(subject);
+  finding.method = std::move(method);
+  finding.predictions = window.rows.size();
+  finding.first_at = window.first_at;
+  finding.last_at = window.last_at;
+  finding.window_id = window.key().Id();
+  return finding;
+}
+
+Finding FindingOf(const WindowRows& window, const Statistic& statistic, const Profile& profile) {
+  switch (statistic.kind) {
+    case Statistic::Kind::kFeature:
+      return Named(window, FindingKind::kFeatureDrift, profile.features[statistic.feature].name,
+                   "ks");
+    case Statistic::Kind::kMeanShift:
+      return Named(window, FindingKind::kEmbeddingDrift, "mean", "mean_shift");
+    case Statistic::Kind::kDistance:
+      return Named(window, FindingKind::kEmbeddingDrift, "distance", "ks");
+    case Statistic::Kind::kConfidence:
+      return Named(window, FindingKind::kPredictionDrift, "confidence", "ks");
+    case Statistic::Kind::kPredictedShares:
+      return Named(window, FindingKind::kPredictionDrift, "classes", "total_variation");
+    case Statistic::Kind::kExpectedLoss:
+      break;
+  }
+  return Named(window, FindingKind::kEstimatedAccuracy, "accuracy", "cbpe");
+}
+
+/// What is rare by nature: exact counts against the reference's.
+std::vector<RareCount> CountRare(const WindowRows& window, const Profile* profile,
+                                 std::uint64_t held_out_rows) {
+  std::vector<RareCount> counts;
+  const std::uint64_t rows = window.rows.size();
+  RareCount quality{FindingKind::kInputQuality,
+                    "quality",
+                    0,
+                    rows,
+                    0,
+                    std::max<std::uint64_t>(held_out_rows, kLeastReferenceRows)};
+  for (const auto& row : window.rows) quality.hits += row.quality_problems.empty() ? 0 : 1;
+  counts.push_back(quality);
+  if (profile == nullptr) return counts;
+
+  std::map<std::string, std::uint64_t> unknown;
+  for (const auto& row : window.rows) {
+    for (const auto& name : row.unknown_features) ++unknown[name];
+  }
+  RareCount never{FindingKind::kDataQuality, "unknown", 0, rows, 0, profile->training_rows};
+  for (const auto& [name, hits] : unknown) {
+    if (hits > never.hits) {
+      never.hits = hits;
+      never.subject = "unknown " + name.substr(0, 100);
+    }
+  }
+  counts.push_back(never);
+
+  for (std::size_t f = 0; f < profile->features.size(); ++f) {
+    const FeatureReference& feature = profile->features[f];
+    const std::uint64_t known =
+        std::max<std::uint64_t>(profile->training_rows, feature.missing + 1);
+    RareCount missing{
+        FindingKind::kDataQuality, "missing " + feature.name, 0, rows, feature.missing, known};
+    // Sound rows alone: a dark picture is out of range by nature. The ends are themselves two of
+    // the rows, so one hit is what to expect.
+    RareCount range{FindingKind::kDataQuality, "range " + feature.name, 0, 0, 1,
+                    known - feature.missing};
+    const double margin = kRangeMargin * (feature.max - feature.min);
+    for (const auto& row : window.rows) {
+      const double value = f < row.features.size() ? row.features[f] : std::nan("");
+      if (std::isnan(value)) {
+        ++missing.hits;
+      } else if (row.quality_problems.empty()) {
+        ++range.rows;
+        if (value < feature.min - margin || value > feature.max + margin) ++range.hits;
+      }
+    }
+    counts.push_back(std::move(missing));
+    if (range.rows > 0) counts.push_back(std::move(range));
+  }
+  return counts;
+}
+
+Finding FindingOf(const WindowRows& window, const RareCount& count, double level) {
+  Finding finding = Named(window, count.kind, count.subject, "predictive");
+  const double p =
+      PredictiveTail(count.hits, count.rows, count.reference_hits, count.reference_rows);
+  // Both as powers of ten, so that more is worse.
+  finding.statistic = p > 0 ? -std::log10(p) : 300;
+  finding.threshold = -std::log10(level);
+  finding.fires = p <= level;
+  finding.effect = static_cast<double>(count.hits) / static_cast<double>(count.rows);
+  if (const auto interval = stats::WilsonInterval(count.hits, count.rows, kConfidence)) {
+    finding.effect_low = interval->low;
+    finding.effect_high = interval->high;
+  }
+  return finding;
+}
+
+/// Squared distance to the nearest of the rows, but for `self`.
+double Nearest(const std::vector<double>& rows, std::span<const double> point,
+               std::size_t self = ~std::size_t{0}) {
+  const std::size_t e = point.size();
+  double nearest = std::numeric_limits<double>::infinity();
+  for (std::size_t r = 0; r * e < rows.size(); ++r) {
+    if (r == self) continue;
+    double sum = 0;
+    for (std::size_t k = 0; k < e; ++k) {
+      const double difference = rows[r * e + k] - point[k];
+      sum += difference * difference;
+    }
+    nearest = std::min(nearest, sum);
+  }
+  return nearest;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<PreparedReference>> PreparedReference::Make(const Profile& profile) {
+  auto rows = HeldOutRows(profile);
+  if (!rows) return rows.error();
+  const std::shared_ptr<PreparedReference> prepared(new PreparedReference);
+  prepared->held_out_ = std::make_unique<const RowTable>(*std::move(rows));
+  std::vector<std::uint32_t> all(prepared->held_out_->rows);
+  std::iota(all.begin(), all.end(), 0U);
+  prepared->reference_ = std::make_unique<const JudgeReference>(*prepared->held_out_, all);
+  prepared->seed_ = profile.seed;
+  for (const auto i : all) {
+    if (prepared->held_out_->given[i] != prepared->held_out_->predicted[i]) ++prepared->errors_;
+  }
+  // Whatever the model was made from it knows; the held-out rows alone may hold too little of it.
+  const std::size_t e = prepared->held_out_->embedding_numbers;
+  RowTable everything;
+  everything.classes = profile.classes.size();
+  everything.embedding_numbers = e;
+  everything.features.resize(profile.features.size());
+  for (const auto& row : profile.rows) {
+    if (e == 0 || row.embedding.size() != e) continue;
+    ++everything.rows;
+    for (const float number : row.embedding) {
+      everything.embeddings.push_back(static_cast<double>(number));
+    }
+    for (auto& feature : everything.features) feature.push_back(0);
+    everything.confidence.push_back(0);
+    everything.predicted.push_back(0);
+  }
+  prepared->known_ = prepared->reference_->Place(everything).whitened;
+  if (!prepared->known_.empty()) {
+    std::vector<double> distances;
+    for (std::size_t r = 0; r < everything.rows; ++r) {
+      distances.push_back(Nearest(prepared->known_, {prepared->known_.data() + r * e, e}, r));
+    }
+    std::sort(distances.begin(), distances.end());
+    prepared->known_distance_ = distances[static_cast<std::size_t>(
+        kKnownQuantile * static_cast<double>(distances.size() - 1))];
+  }
+  return prepared;
+}
+
+double PreparedReference::UnknownShare(const PlacedRows& placed) const {
+  if (known_.empty() || placed.whitened.empty() || placed.rows == 0) return 1;
+  const std::size_t e = placed.whitened.size() / placed.rows;
+  std::size_t unknown = 0;
+  for (std::size_t r = 0; r < placed.rows; ++r) {
+    if (Nearest(known_, {placed.whitened.data() + r * e, e}) > known_distance_) ++unknown;
+  }
+  return static_cast<double>(unknown) / static_cast<double>(placed.rows);
+}
+
+std::shared_ptr<const ThresholdTable> PreparedReference::Thresholds(std::size_t rows) {
+  if (rows < kLeastRows) return nullptr;
+  const std::size_t size = *(std::upper_bound(kGrid.begin(), kGrid.end(), rows) - 1);
+  const std::lock_guard lock(mutex_);
+  auto& table = tables_[size];
+  if (!table) table = std::make_shared<const ThresholdTable>(*held_out_, size, seed_ + size);
+  return table;
+}
+
+Result<std::shared_ptr<PreparedReference>> WindowJudge::Prepare(const std::string& model_version_id,
+                                                                const Profile& profile) {
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = prepared_.find(model_version_id);
+    if (found != prepared_.end()) return found->second;
+  }
+  auto made = PreparedReference::Make(profile);
+  if (!made) return made.error();
+  const std::lock_guard lock(mutex_);
+  const auto [place, inserted] = prepared_.emplace(model_version_id, *made);
+  if (inserted) {
+    order_.push_back(model_version_id);
+    if (order_.size() > kMostReferences) {
+      prepared_.erase(order_.front());
+      order_.erase(order_.begin());
+    }
+  }
+  return place->second;
+}
+
+Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
+                             const MonitoringPolicy& policy, int kinds) {
+  Judgement judgement;
+  if (window.rows.empty()) {
+    judgement.not_applicable = "the window is empty";
+    return judgement;
+  }
+  const double allowed =
+      AllowedPerWindow(policy, window.rows.size()) / static_cast<double>(std::max(kinds, 1));
+
+  std::vector<const ObservedRow*> sound;
+  for (const auto& row : window.rows) {
+    if (row.quality_problems.empty()) sound.push_back(&row);
+  }
+  judgement.sound_rows = sound.size();
+  judgement.flawed_rows = window.rows.size() - sound.size();
+
+  judgement.rare = CountRare(window, profile, profile == nullptr ? 0 : profile->held_out_rows);
+  judgement.rare_level = allowed * budget::kRare / (2 * static_cast<double>(judgement.rare.size()));
+  for (const auto& count : judgement.rare) {
+    judgement.findings.push_back(FindingOf(window, count, judgement.rare_level));
+    judgement.standardized.push_back(0);
+  }
+
+  if (profile != nullptr) {
+    for (const auto count : profile->predictions.confusion) judgement.reference_rows += count;
+    judgement.reference_errors = judgement.reference_rows;
+    for (std::size_t k = 0; k < profile->classes.size(); ++k) {
+      const std::size_t place = k * (profile->classes.size() + 1);
+      if (place < profile->predictions.confusion.size()) {
+        judgement.reference_errors -= profile->predictions.confusion[place];
+      }
+    }
+  }
+  if (profile == nullptr) {
+    judgement.not_applicable = "the model's package has no profile";
+    return judgement;
+  }
+  const auto prepared = Prepare(window.model.model_version_id, *profile);
+  if (!prepared) {
+    judgement.not_applicable = prepared.error().message;
+    return judgement;
+  }
+  const JudgeReference& reference = (*prepared)->reference();
+  judgement.reference_accuracy = reference.accuracy();
+  if (sound.empty()) {
+    judgement.not_applicable = "every row breaks a quality rule";
+    return judgement;
+  }
+  const PlacedRows placed = reference.Place(TableOf(sound, *profile));
+  std::vector<std::uint32_t> all(sound.size());
+  std::iota(all.begin(), all.end(), 0U);
+  std::vector<double> values(reference.statistics().size());
+  reference.Evaluate(placed, all, values);
+
+  judgement.unknown_share = (*prepared)->UnknownShare(placed);
+
+  const double n = static_cast<double>(sound.size());
+  double expected = 0;
+  double variance = 0;
+  for (const double p : placed.expected) {
+    expected += p / n;
+    variance += p * (1 - p) / (n * n);
+  }
+  // The calibration itself knows the accuracy only as well as the reference does.
+  const double a = reference.accuracy();
+  variance += std::max(a * (1 - a), 0.5 / static_cast<double>(reference.rows())) /
+              static_cast<double>(reference.rows());
+  judgement.expected_accuracy = expected;
+  judgement.expected_low = std::max(0.0, expected - kNormal95 * std::sqrt(variance));
+  judgement.expected_high = std::min(1.0, expected + kNormal95 * std::sqrt(variance));
+
+  const auto table = (*prepared)->Thresholds(sound.size());
+  if (!table) {
+    judgement.not_applicable = "only " + std::to_string(sound.size()) +
+                               " rows are sound, and drift needs " +
+                               std::to_string(PreparedReference::kLeastRows);
+    return judgement;
+  }
+  judgement.pair_level = table->tail().Level(allowed * budget::kDriftPair, 2);
+  judgement.single_level =
+      std::max(table->tail().Level(allowed * budget::kDriftSingle, 1), judgement.pair_level);
+  for (std::size_t s = 0; s < values.size(); ++s) {
+    if (!table->Varies(s)) continue;
+    Finding finding = FindingOf(window, reference.statistics()[s], *profile);
+    const double standardized = table->Standardized(s, values[s]);
+    finding.statistic = values[s];
+    finding.threshold = table->Unstandardized(s, judgement.pair_level);
+    finding.fires = standardized > judgement.single_level;
+    finding.predictions = sound.size();
+    finding.effect = values[s];
+    if (reference.statistics()[s].kind == Statistic::Kind::kExpectedLoss) {
+      judgement.loss_standardized = standardized;
+      finding.effect_low = reference.accuracy() - judgement.expected_high;
+      finding.effect_high = reference.accuracy() - judgement.expected_low;
+    } else {
+      // Both are norms: by the triangle's inequality chance moves them by its own norm at most.
+      finding.effect_low = std::max(0.0, values[s] - table->Usual(s));
+      finding.effect_high = values[s] + table->Usual(s);
+    }
+    if (standardized > judgement.strongest) {
+      judgement.strongest = standardized;
+      judgement.strongest_finding = judgement.findings.size();
+    }
+    judgement.findings.push_back(std::move(finding));
+    judgement.standardized.push_back(standardized);
+  }
+  return judgement;
+}
+
+}  // namespace tidewheel::monitoring
