@@ -55,7 +55,10 @@ class AppTest : public ::tidewheel::testing::PostgresTest {
     const auto made = admin.InTransaction([](pqxx::work& tx) -> Result<void> {
       tx.exec(
           "CREATE TABLE ingestion.samples (sample_id uuid, task text, sha256 bytea, name text,"
-          " deactivated_at timestamptz);"
+          " deactivated_at timestamptz, group_key text NOT NULL DEFAULT 'g');"
+          "CREATE TABLE ingestion.captured_requests_v1 (task text, request_id text, request_index"
+          " integer, sample_id uuid, captured_at timestamptz);"
+          "GRANT SELECT ON ingestion.captured_requests_v1 TO tidewheel_labeling;"
           "CREATE VIEW ingestion.samples_v1 AS SELECT * FROM ingestion.samples;"
           "GRANT USAGE ON SCHEMA ingestion TO tidewheel_labeling;"
           "GRANT SELECT ON ingestion.samples_v1 TO tidewheel_labeling");

@@ -18,6 +18,11 @@ struct Config {
   std::string registry_address;
   std::chrono::milliseconds remember_tasks{1'000};
   std::size_t labels_per_transaction = 2'000;
+  std::chrono::milliseconds work_interval{1'000};   // Between two looks for labels that are due.
+  std::chrono::milliseconds compute_after{30'000};  // An outcome's vote: many make one computation.
+  std::chrono::milliseconds keep_outcomes{2'592'000'000};  // That wait for their sample: 30 days.
+  std::chrono::milliseconds absent_after{
+      1'800'000};  // Who takes no item for so long is not waited for.
 
   void Read(config::Reader& reader);
 };

@@ -34,6 +34,22 @@ v1::ConsensusMethod ToProto(ConsensusMethod method) {
   return v1::CONSENSUS_METHOD_UNSPECIFIED;
 }
 
+Subject SubjectOf(const v1::NewVote& vote) {
+  switch (vote.subject_case()) {
+    case v1::NewVote::kSampleId:
+      return {Subject::By::kSampleId, vote.sample_id()};
+    case v1::NewVote::kSampleName:
+      return {Subject::By::kName, vote.sample_name()};
+    case v1::NewVote::kSha256:
+      return {Subject::By::kSha256, vote.sha256()};
+    case v1::NewVote::SUBJECT_NOT_SET:
+      break;
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::optional<AnnotatorKind>> FromProto(v1::AnnotatorKind kind) {
   switch (kind) {
     case v1::ANNOTATOR_KIND_UNSPECIFIED:
@@ -53,22 +69,6 @@ Result<std::optional<AnnotatorKind>> FromProto(v1::AnnotatorKind kind) {
                    "annotator_kind " + std::to_string(static_cast<int>(kind)) + " is not known"};
   }
 }
-
-Subject SubjectOf(const v1::NewVote& vote) {
-  switch (vote.subject_case()) {
-    case v1::NewVote::kSampleId:
-      return {Subject::By::kSampleId, vote.sample_id()};
-    case v1::NewVote::kSampleName:
-      return {Subject::By::kName, vote.sample_name()};
-    case v1::NewVote::kSha256:
-      return {Subject::By::kSha256, vote.sha256()};
-    case v1::NewVote::SUBJECT_NOT_SET:
-      break;
-  }
-  return {};
-}
-
-}  // namespace
 
 Result<std::vector<NewVote>> FromProto(const v1::SubmitVotesRequest& request) {
   std::vector<NewVote> votes;
@@ -165,6 +165,14 @@ v1::Annotator ToProto(const Annotator& annotator) {
   proto.set_votes(annotator.votes);
   if (annotator.quality) proto.set_quality(*annotator.quality);
   if (annotator.agreement) proto.set_agreement(*annotator.agreement);
+  if (annotator.recent) {
+    proto.set_recent_votes(annotator.recent->recent_votes);
+    proto.set_recent_agreed(annotator.recent->recent_agreed);
+    proto.set_earlier_votes(annotator.recent->earlier_votes);
+    proto.set_earlier_agreed(annotator.recent->earlier_agreed);
+    proto.set_worse_p_value(annotator.recent->worse_p_value);
+  }
+  if (annotator.assessed_at) *proto.mutable_assessed_at() = rpc::ToProto(*annotator.assessed_at);
   return proto;
 }
 

@@ -17,6 +17,9 @@ Result<std::vector<NewVote>> FromProto(const v1::SubmitVotesRequest& request);
 /// Nothing for unspecified. kInvalidArgument: an unknown number.
 Result<std::optional<ConsensusMethod>> FromProto(v1::ConsensusMethod method);
 
+/// Nothing for unspecified. kInvalidArgument: an unknown number.
+Result<std::optional<AnnotatorKind>> FromProto(v1::AnnotatorKind kind);
+
 v1::SubmitVotesResponse ToProto(const SubmitReport& report);
 v1::ComputeLabelsResponse ToProto(const ConsensusReport& report);
 v1::Vote ToProto(const Vote& vote);

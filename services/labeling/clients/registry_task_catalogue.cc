@@ -21,6 +21,7 @@ TaskPolicy FromProto(const registry::Task& task) {
                       ? ConsensusMethod::kDawidSkene
                       : ConsensusMethod::kMajority;
   policy.min_votes = task.spec().labels().min_votes();
+  policy.min_confidence = task.spec().labels().min_confidence();
   return policy;
 }
 

@@ -126,9 +126,23 @@ class FakeLabelStore final : public LabelStore {
 
   Result<void> VisitVotes(const std::string& task, const VoteVisitor& visit) override {
     for (const auto& [key, vote] : votes_.in_force) {
-      if (std::get<0>(key) == task) visit(vote.sample_id.text(), vote.annotator, vote.class_name);
+      if (std::get<0>(key) != task) continue;
+      visit(vote.sample_id.text(), vote.annotator, vote.class_name, vote.voted_at);
     }
     return {};
+  }
+
+  Result<std::map<std::string, AnnotatorKind, std::less<>>> Kinds(
+      const std::string& task) override {
+    std::map<std::string, AnnotatorKind, std::less<>> kinds;
+    for (const auto& [key, kind] : votes_.kinds) {
+      if (key.first == task) kinds.emplace(key.second, kind);
+    }
+    return kinds;
+  }
+
+  Result<std::vector<GoldAnswer>> GoldAnswers(const std::string& /*task*/) override {
+    return gold_answers;
   }
 
   Result<void> VisitLabels(const std::string& /*task*/, const LabelVisitor& visit) override {
@@ -187,8 +201,13 @@ class FakeLabelStore final : public LabelStore {
     std::vector<Annotator> listed;
     for (const auto& [key, kind] : votes_.kinds) {
       if (key.first != task || key.second <= after || listed.size() == at_most) continue;
-      Annotator annotator{
-          .annotator = key.second, .kind = kind, .votes = 0, .quality = {}, .agreement = {}};
+      Annotator annotator{.annotator = key.second,
+                          .kind = kind,
+                          .votes = 0,
+                          .quality = {},
+                          .agreement = {},
+                          .recent = {},
+                          .assessed_at = {}};
       for (const auto& [vote_key, vote] : votes_.in_force) {
         annotator.votes += vote.annotator == key.second ? 1U : 0U;
       }
@@ -196,6 +215,7 @@ class FakeLabelStore final : public LabelStore {
         if (judged.annotator != key.second) continue;
         annotator.quality = judged.quality;
         annotator.agreement = judged.agreement;
+        annotator.recent = judged.recent;
       }
       listed.push_back(std::move(annotator));
     }
@@ -205,6 +225,7 @@ class FakeLabelStore final : public LabelStore {
   std::map<std::string, std::vector<Label>> labels;  // Versions by sample.
   std::map<std::string, std::uint64_t> newest;       // Computation by task.
   std::vector<AnnotatorQuality> annotators;
+  std::vector<GoldAnswer> gold_answers;
   std::optional<ConsensusReport> finished;
   int saves_until_failure = 1'000'000;
   int saves = 0;

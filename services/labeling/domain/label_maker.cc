@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "tidewheel/labeling/domain/annotator_drift.h"
 #include "tidewheel/labeling/domain/consensus.h"
 
 namespace tidewheel::labeling {
@@ -24,6 +25,7 @@ struct Ballot {
   std::vector<std::string> samples;  // Of each item, rising.
   std::vector<std::string> annotators;
   std::vector<std::uint32_t> votes_of_item;
+  std::vector<Timestamp> voted_at;  // Of each vote.
   std::map<std::string, std::uint64_t, std::less<>> unknown_classes;
 };
 
@@ -35,9 +37,9 @@ Result<Ballot> ReadBallot(LabelStore& store, const TaskPolicy& task) {
   }
   std::map<std::string, std::int32_t, std::less<>> workers;
 
-  const auto read = store.VisitVotes(
-      task.name,
-      [&](std::string_view sample, std::string_view annotator, std::string_view class_name) {
+  const auto read =
+      store.VisitVotes(task.name, [&](std::string_view sample, std::string_view annotator,
+                                      std::string_view class_name, Timestamp voted_at) {
         const auto known_class = classes.find(class_name);
         if (known_class == classes.end()) {
           ++ballot.unknown_classes[std::string(class_name)];
@@ -56,6 +58,7 @@ Result<Ballot> ReadBallot(LabelStore& store, const TaskPolicy& task) {
         ballot.votes.item.push_back(static_cast<std::int32_t>(ballot.samples.size() - 1));
         ballot.votes.worker.push_back(worker->second);
         ballot.votes.label.push_back(known_class->second);
+        ballot.voted_at.push_back(voted_at);
       });
   if (!read) return read.error();
 
@@ -90,14 +93,68 @@ std::vector<AnnotatorQuality> Judge(const Ballot& ballot, const Consensus& conse
   std::vector<AnnotatorQuality> judged;
   judged.reserve(ballot.annotators.size());
   for (std::size_t w = 0; w < ballot.annotators.size(); ++w) {
-    AnnotatorQuality quality{
-        .annotator = ballot.annotators[w], .quality = consensus.quality[w], .agreement = {}};
+    AnnotatorQuality quality;
+    quality.annotator = ballot.annotators[w];
+    quality.quality = consensus.quality[w];
     if (votes[w] > 0) {
       quality.agreement = static_cast<double>(agreeing[w]) / static_cast<double>(votes[w]);
     }
     judged.push_back(std::move(quality));
   }
   return judged;
+}
+
+/// Adds how good each annotator was of late beside before.
+Result<void> AddRecentQuality(LabelStore& store, const TaskPolicy& task, const Ballot& ballot,
+                              std::vector<AnnotatorQuality>* judged) {
+  const auto kinds = store.Kinds(task.name);
+  if (!kinds) return kinds.error();
+  const auto gold = store.GoldAnswers(task.name);
+  if (!gold) return gold.error();
+
+  std::vector<CastAnswer> answers;
+  answers.reserve(ballot.votes.item.size() + gold->size());
+  for (std::size_t i = 0; i < ballot.votes.item.size(); ++i) {
+    answers.push_back({.sample = ballot.votes.item[i],
+                       .annotator = ballot.votes.worker[i],
+                       .class_index = ballot.votes.label[i],
+                       .at = ballot.voted_at[i]});
+  }
+  std::map<std::string_view, std::int32_t> numbers;
+  for (std::size_t w = 0; w < judged->size(); ++w) {
+    numbers.emplace(ballot.annotators[w], static_cast<std::int32_t>(w));
+  }
+  for (const GoldAnswer& answer : *gold) {
+    const int said = task.IndexOf(answer.class_name);
+    const int known = task.IndexOf(answer.known_class);
+    const auto who = numbers.find(answer.annotator);
+    if (said < 0 || known < 0 || who == numbers.end()) continue;
+    answers.push_back({.sample = 0,
+                       .annotator = who->second,
+                       .class_index = said,
+                       .at = answer.at,
+                       .known_class = known});
+  }
+  std::vector<AnnotatorFacts> facts;
+  for (const AnnotatorQuality& annotator : *judged) {
+    const auto kind = kinds->find(annotator.annotator);
+    facts.push_back({.kind = kind == kinds->end() ? AnnotatorKind::kPerson : kind->second,
+                     .quality = annotator.quality});
+  }
+  for (const CastAnswer& answer : answers) {
+    AnnotatorQuality& annotator = (*judged)[static_cast<std::size_t>(answer.annotator)];
+    ++annotator.answers;
+    annotator.last_answer_at = std::max(annotator.last_answer_at, answer.at);
+  }
+  for (const Assessment& found : AssessAnnotators(answers, facts, task.classes.size())) {
+    (*judged)[static_cast<std::size_t>(found.annotator)].recent =
+        RecentQuality{.recent_votes = found.recent_votes,
+                      .recent_agreed = found.recent_agreed,
+                      .earlier_votes = found.earlier_votes,
+                      .earlier_agreed = found.earlier_agreed,
+                      .worse_p_value = found.p_value};
+  }
+  return {};
 }
 
 constexpr std::size_t kNoItem = std::numeric_limits<std::size_t>::max();
@@ -221,8 +278,11 @@ Result<ConsensusReport> LabelMaker::Compute(const std::string& task_name,
   report.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
 
-  const auto finished = store_.Finish(*computation, report,
-                                      Judge(*ballot, *consensus, policy.min_votes), clock_.Now());
+  auto judged = Judge(*ballot, *consensus, policy.min_votes);
+  if (const auto added = AddRecentQuality(store_, policy, *ballot, &judged); !added) {
+    return added.error();
+  }
+  const auto finished = store_.Finish(*computation, report, judged, clock_.Now());
   if (!finished) return finished.error();
   counters_.ties.Add(static_cast<double>(report.ties));
   counters_.seconds.Observe(report.seconds);

@@ -24,6 +24,7 @@ struct TaskPolicy {
   std::vector<std::string> classes;  // In the order of a model's outputs.
   ConsensusMethod method = ConsensusMethod::kMajority;
   std::uint32_t min_votes = 1;
+  double min_confidence = 0;  // A label of less is kept out of dataset versions.
 
   /// -1: not a class of this task.
   int IndexOf(std::string_view class_name) const;

@@ -13,18 +13,6 @@
 namespace tidewheel::labeling {
 namespace {
 
-/// What is wrong with a text of foreign origin; nothing when it may be stored.
-std::optional<std::string> TextProblem(std::string_view what, std::string_view text,
-                                       std::size_t limit) {
-  if (text.empty()) return std::string(what) + " is empty";
-  if (text.size() > limit) {
-    return std::string(what) + " has " + std::to_string(text.size()) + " bytes, the limit is " +
-           std::to_string(limit);
-  }
-  if (text.find('\0') != std::string_view::npos) return std::string(what) + " has a zero byte";
-  return std::nullopt;
-}
-
 std::string Describe(const Subject& subject) {
   switch (subject.by) {
     case Subject::By::kSampleId:
@@ -68,8 +56,7 @@ std::optional<std::string> Problem(const NewVote& vote, const TaskPolicy& task,
     if (auto problem = TextProblem("source", vote.source, limits.source_bytes)) return problem;
   }
   if (task.IndexOf(vote.class_name) < 0) {
-    return "class \"" + vote.class_name.substr(0, 128) + "\" is not in task " + task.name + " (" +
-           task.ClassList() + ")";
+    return ClassProblem(vote.class_name, task);
   }
   return std::nullopt;
 }
@@ -85,6 +72,22 @@ struct KeyHash {
 };
 
 }  // namespace
+
+std::optional<std::string> TextProblem(std::string_view what, std::string_view text,
+                                       std::size_t limit) {
+  if (text.empty()) return std::string(what) + " is empty";
+  if (text.size() > limit) {
+    return std::string(what) + " has " + std::to_string(text.size()) + " bytes, the limit is " +
+           std::to_string(limit);
+  }
+  if (text.find('\0') != std::string_view::npos) return std::string(what) + " has a zero byte";
+  return std::nullopt;
+}
+
+std::string ClassProblem(const std::string& class_name, const TaskPolicy& task) {
+  return "class \"" + class_name.substr(0, 128) + "\" is not in task " + task.name + " (" +
+         task.ClassList() + ")";
+}
 
 Result<SubmitReport> VoteTaker::Submit(const std::string& task, std::vector<NewVote> votes) {
   if (votes.size() > limits_.votes) {

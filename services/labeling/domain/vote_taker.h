@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tidewheel/base/clock.h"
@@ -20,6 +22,12 @@ struct VoteLimits {
   std::size_t source_bytes = 1'024;
   std::size_t sample_name_bytes = 1'024;
 };
+
+/// What is wrong with a text of foreign origin; nothing when it may be stored.
+std::optional<std::string> TextProblem(std::string_view what, std::string_view text,
+                                       std::size_t limit);
+/// What to say of a class that the task does not have.
+std::string ClassProblem(const std::string& class_name, const TaskPolicy& task);
 
 struct VoteCounters {
   Counter& accepted = Counter::None();

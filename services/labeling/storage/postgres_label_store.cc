@@ -20,7 +20,7 @@ RETURNING number)";
 constexpr char kHoldOff[] = "SELECT number FROM consensus WHERE task = $1 FOR SHARE";
 
 constexpr char kVotes[] = R"(
-SELECT sample_id, annotator, class_name FROM votes
+SELECT sample_id, annotator, class_name, voted_at FROM votes
 WHERE task = %TASK% AND superseded_at IS NULL
 ORDER BY sample_id, annotator, source)";
 
@@ -51,6 +51,26 @@ UPDATE annotators SET quality = q.quality, agreement = q.agreement
 FROM unnest($2::text[], $3::double precision[], $4::double precision[]) AS q (annotator, quality, agreement)
 WHERE annotators.task = $1 AND annotators.annotator = q.annotator)";
 
+// Those whose answers are the same as last time keep what was said then.
+constexpr char kAssess[] = R"(
+UPDATE annotators SET recent_votes = q.recent_votes, recent_agreed = q.recent_agreed, earlier_votes = q.earlier_votes,
+                      earlier_agreed = q.earlier_agreed, worse_p_value = q.p_value, assessed_at = $2,
+                      assessed_votes = q.answers, assessed_until = q.until
+FROM unnest($3::text[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::double precision[], $9::bigint[],
+            $10::timestamptz[])
+  AS q (annotator, recent_votes, recent_agreed, earlier_votes, earlier_agreed, p_value, answers, until)
+WHERE annotators.task = $1 AND annotators.annotator = q.annotator
+  AND (annotators.assessed_votes, annotators.assessed_until) IS DISTINCT FROM (q.answers, q.until)
+RETURNING annotators.annotator)";
+
+constexpr char kKinds[] = "SELECT annotator, kind FROM annotators WHERE task = $1";
+
+constexpr char kGoldAnswers[] = R"(
+SELECT l.annotator, l.class_name, i.gold_class, l.ended_at
+FROM items i JOIN leases l USING (item_id)
+WHERE i.task = $1 AND i.gold_class IS NOT NULL AND l.state = 'answered'
+ORDER BY l.ended_at, l.lease_id)";
+
 constexpr char kHistory[] = R"(
 SELECT label_id, sample_id, class_name, confidence, method, version, votes, decided_at FROM labels
 WHERE sample_id = $1::uuid
@@ -70,7 +90,9 @@ ORDER BY sample_id
 LIMIT $3)";
 
 constexpr char kListAnnotators[] = R"(
-SELECT annotator, kind, votes, quality, agreement FROM annotators
+SELECT annotator, kind, votes, quality, agreement, recent_votes, recent_agreed, earlier_votes, earlier_agreed,
+       worse_p_value, assessed_at
+FROM annotators
 WHERE task = $1 AND annotator COLLATE "C" > $2
 ORDER BY annotator COLLATE "C"
 LIMIT $3)";
@@ -152,8 +174,37 @@ Result<Computation> PostgresLabelStore::Begin(const std::string& task, Consensus
 Result<void> PostgresLabelStore::VisitVotes(const std::string& task, const VoteVisitor& visit) {
   return VisitRows(pool_, kVotes, task, "votes", [&](const pqxx::row& row) -> Result<void> {
     visit({row[0].c_str(), row[0].size()}, {row[1].c_str(), row[1].size()},
-          {row[2].c_str(), row[2].size()});
+          {row[2].c_str(), row[2].size()}, row[3].as<Timestamp>());
     return {};
+  });
+}
+
+Result<std::map<std::string, AnnotatorKind, std::less<>>> PostgresLabelStore::Kinds(
+    const std::string& task) {
+  using Kinds = std::map<std::string, AnnotatorKind, std::less<>>;
+  return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<Kinds> {
+    Kinds kinds;
+    for (const auto& row : tx.exec_params(kKinds, task)) {
+      const auto kind = ParseAnnotatorKind(row[1].c_str());
+      if (!kind) {
+        return Error{ErrorCode::kInternal, "unknown annotator kind " + std::string(row[1].c_str())};
+      }
+      kinds.emplace(row[0].as<std::string>(), *kind);
+    }
+    return kinds;
+  });
+}
+
+Result<std::vector<GoldAnswer>> PostgresLabelStore::GoldAnswers(const std::string& task) {
+  return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<std::vector<GoldAnswer>> {
+    std::vector<GoldAnswer> answers;
+    for (const auto& row : tx.exec_params(kGoldAnswers, task)) {
+      answers.push_back({.annotator = row[0].as<std::string>(),
+                         .class_name = row[1].as<std::string>(),
+                         .known_class = row[2].as<std::string>(),
+                         .at = row[3].as<Timestamp>()});
+    }
+    return answers;
   });
 }
 
@@ -206,12 +257,25 @@ Result<void> PostgresLabelStore::Finish(const Computation& computation,
                                         const ConsensusReport& report,
                                         std::span<const AnnotatorQuality> annotators,
                                         Timestamp at) {
-  postgres::TextArray names;
-  postgres::DoubleArray qualities, agreements;
+  postgres::TextArray names, assessed;
+  postgres::DoubleArray qualities, agreements, p_values;
+  postgres::BigintArray recent_votes, recent_agreed, earlier_votes, earlier_agreed, answers;
+  postgres::TimestampArray until;
+  std::map<std::string_view, const AnnotatorQuality*> by_name;
   for (const AnnotatorQuality& judged : annotators) {
     names.Add(judged.annotator);
     qualities.Add(judged.quality);
     agreements.AddOptional(judged.agreement);
+    if (!judged.recent) continue;
+    by_name.emplace(judged.annotator, &judged);
+    assessed.Add(judged.annotator);
+    recent_votes.Add(static_cast<std::int64_t>(judged.recent->recent_votes));
+    recent_agreed.Add(static_cast<std::int64_t>(judged.recent->recent_agreed));
+    earlier_votes.Add(static_cast<std::int64_t>(judged.recent->earlier_votes));
+    earlier_agreed.Add(static_cast<std::int64_t>(judged.recent->earlier_agreed));
+    p_values.Add(judged.recent->worse_p_value);
+    answers.Add(static_cast<std::int64_t>(judged.answers));
+    until.Add(judged.last_answer_at);
   }
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<void> {
     if (const auto held = HoldOff(tx, computation); !held) return held.error();
@@ -219,7 +283,15 @@ Result<void> PostgresLabelStore::Finish(const Computation& computation,
                    agreements.Parameter());
     tx.exec_params(kFinish, computation.task, computation.number, at, report.samples, report.votes,
                    report.changed, report.without_label, report.ties, report.rounds);
-    return {};
+    if (assessed.size() == 0) return {};
+    std::vector<postgres::OutboxMessage> events;
+    for (const auto& row : tx.exec_params(
+             kAssess, computation.task, at, assessed.Parameter(), recent_votes.Parameter(),
+             recent_agreed.Parameter(), earlier_votes.Parameter(), earlier_agreed.Parameter(),
+             p_values.Parameter(), answers.Parameter(), until.Parameter())) {
+      events.push_back(ToEvent(computation.task, *by_name.at(row[0].c_str()), at));
+    }
+    return postgres::Outbox("labeling").Enqueue(tx, events);
   });
 }
 
@@ -262,11 +334,21 @@ Result<std::vector<Annotator>> PostgresLabelStore::ListAnnotators(const std::str
       if (!kind) {
         return Error{ErrorCode::kInternal, "unknown annotator kind " + std::string(row[1].c_str())};
       }
-      annotators.push_back({.annotator = row[0].as<std::string>(),
-                            .kind = *kind,
-                            .votes = row[2].as<std::uint64_t>(),
-                            .quality = row[3].as<std::optional<double>>(),
-                            .agreement = row[4].as<std::optional<double>>()});
+      Annotator annotator{.annotator = row[0].as<std::string>(),
+                          .kind = *kind,
+                          .votes = row[2].as<std::uint64_t>(),
+                          .quality = row[3].as<std::optional<double>>(),
+                          .agreement = row[4].as<std::optional<double>>(),
+                          .recent = {},
+                          .assessed_at = row[10].as<std::optional<Timestamp>>()};
+      if (!row[5].is_null()) {
+        annotator.recent = RecentQuality{.recent_votes = row[5].as<std::uint64_t>(),
+                                         .recent_agreed = row[6].as<std::uint64_t>(),
+                                         .earlier_votes = row[7].as<std::uint64_t>(),
+                                         .earlier_agreed = row[8].as<std::uint64_t>(),
+                                         .worse_p_value = row[9].as<double>()};
+      }
+      annotators.push_back(std::move(annotator));
     }
     return annotators;
   });

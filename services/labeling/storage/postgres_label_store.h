@@ -15,6 +15,8 @@ class PostgresLabelStore final : public LabelStore {
 
   Result<Computation> Begin(const std::string& task, ConsensusMethod method, Timestamp at) override;
   Result<void> VisitVotes(const std::string& task, const VoteVisitor& visit) override;
+  Result<std::map<std::string, AnnotatorKind, std::less<>>> Kinds(const std::string& task) override;
+  Result<std::vector<GoldAnswer>> GoldAnswers(const std::string& task) override;
   Result<void> VisitLabels(const std::string& task, const LabelVisitor& visit) override;
   Result<void> Save(const Computation& computation, std::span<const Label> labels) override;
   Result<void> Finish(const Computation& computation, const ConsensusReport& report,

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tidewheel/base/digest.h"
+#include "tidewheel/labeling/storage/save_votes.h"
 #include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/pool.h"
 
@@ -53,7 +54,7 @@ FROM unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text
 ON CONFLICT (sample_id, annotator, source) WHERE superseded_at IS NULL DO NOTHING)";
 
 constexpr char kFindInForce[] = R"(
-SELECT i.place, v.vote_id, v.class_name
+SELECT i.place, v.vote_id, v.class_name, v.voted_at
 FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY AS i (sample_id, annotator, source, place)
 JOIN votes v ON v.sample_id = i.sample_id::uuid AND v.annotator = i.annotator AND v.source = i.source
 WHERE v.superseded_at IS NULL)";
@@ -211,76 +212,86 @@ Result<std::vector<Resolution>> PostgresVoteStore::Resolve(const std::string& ta
   return resolutions;
 }
 
+Result<SaveOutcome> SaveVotes(pqxx::work& tx, const std::string& task,
+                              std::span<const ResolvedVote> votes, Precedence precedence) {
+  const auto kinds = LockAnnotators(tx, task, votes);
+  if (!kinds) return kinds.error();
+
+  SaveOutcome outcome;
+  std::vector<Vote> good;
+  good.reserve(votes.size());
+  for (std::size_t place = 0; place < votes.size(); ++place) {
+    Vote vote = votes[place].vote;
+    const AnnotatorKind known = kinds->find(vote.annotator)->second;
+    if (votes[place].kind_given && vote.annotator_kind != known) {
+      outcome.conflicts.push_back({place, known});
+      continue;
+    }
+    vote.annotator_kind = known;
+    good.push_back(std::move(vote));
+  }
+  std::sort(good.begin(), good.end(), [](const Vote& a, const Vote& b) {
+    return std::tie(a.sample_id, a.annotator, a.source) <
+           std::tie(b.sample_id, b.annotator, b.source);
+  });
+
+  VoteColumns columns;
+  for (const Vote& vote : good) columns.Add(vote);
+  const std::size_t inserted = columns.Insert(tx, task);
+  std::vector<bool> was_there(good.size(), false);
+  std::size_t replaced = 0;
+  if (inserted < good.size()) {
+    VoteColumns replacing;
+    postgres::TextArray superseded;
+    const auto in_force =
+        tx.exec_params(kFindInForce, columns.sample_ids.Parameter(), columns.annotators.Parameter(),
+                       columns.sources.Parameter());
+    for (const auto& row : in_force) {
+      const std::size_t place = row[0].as<std::size_t>() - 1;
+      const Vote& vote = good[place];
+      if (vote.vote_id.text() == row[1].c_str()) continue;  // The one just added.
+      was_there[place] = true;
+      const bool same_class = vote.class_name == row[2].c_str();
+      if (precedence == Precedence::kLastToCome) {
+        if (same_class) continue;
+      } else {
+        const auto standing = std::pair(row[3].as<Timestamp>(), row[2].as<std::string>());
+        if (std::pair(vote.voted_at, vote.class_name) <= standing) continue;
+      }
+      superseded.Add(row[1].c_str());
+      replacing.Add(vote);
+      ++replaced;
+    }
+    if (replaced > 0) {
+      tx.exec_params(kSupersede, task, superseded.Parameter());
+      if (replacing.Insert(tx, task) != replaced) {
+        return Error{ErrorCode::kAborted, "votes of task " + task + " changed meanwhile"};
+      }
+    }
+  }
+
+  std::map<std::string_view, std::int64_t> added;
+  for (std::size_t place = 0; place < good.size(); ++place) {
+    if (!was_there[place]) ++added[good[place].annotator];
+  }
+  if (!added.empty()) {
+    postgres::TextArray names;
+    postgres::BigintArray counts;
+    for (const auto& [name, count] : added) {
+      names.Add(name);
+      counts.Add(count);
+    }
+    tx.exec_params(kCountVotes, task, names.Parameter(), counts.Parameter());
+  }
+  outcome.accepted = static_cast<std::uint32_t>(inserted + replaced);
+  outcome.unchanged = static_cast<std::uint32_t>(good.size() - inserted - replaced);
+  return outcome;
+}
+
 Result<SaveOutcome> PostgresVoteStore::Save(const std::string& task,
                                             std::span<const ResolvedVote> votes) {
-  return pool_.InTransaction([&](pqxx::work& tx) -> Result<SaveOutcome> {
-    const auto kinds = LockAnnotators(tx, task, votes);
-    if (!kinds) return kinds.error();
-
-    SaveOutcome outcome;
-    std::vector<Vote> good;
-    good.reserve(votes.size());
-    for (std::size_t place = 0; place < votes.size(); ++place) {
-      Vote vote = votes[place].vote;
-      const AnnotatorKind known = kinds->find(vote.annotator)->second;
-      if (votes[place].kind_given && vote.annotator_kind != known) {
-        outcome.conflicts.push_back({place, known});
-        continue;
-      }
-      vote.annotator_kind = known;
-      good.push_back(std::move(vote));
-    }
-    std::sort(good.begin(), good.end(), [](const Vote& a, const Vote& b) {
-      return std::tie(a.sample_id, a.annotator, a.source) <
-             std::tie(b.sample_id, b.annotator, b.source);
-    });
-
-    VoteColumns columns;
-    for (const Vote& vote : good) columns.Add(vote);
-    const std::size_t inserted = columns.Insert(tx, task);
-    std::vector<bool> was_there(good.size(), false);
-    std::size_t replaced = 0;
-    if (inserted < good.size()) {
-      VoteColumns replacing;
-      postgres::TextArray superseded;
-      const auto in_force =
-          tx.exec_params(kFindInForce, columns.sample_ids.Parameter(),
-                         columns.annotators.Parameter(), columns.sources.Parameter());
-      for (const auto& row : in_force) {
-        const std::size_t place = row[0].as<std::size_t>() - 1;
-        const Vote& vote = good[place];
-        if (vote.vote_id.text() == row[1].c_str()) continue;  // The one just added.
-        was_there[place] = true;
-        if (vote.class_name == row[2].c_str()) continue;
-        superseded.Add(row[1].c_str());
-        replacing.Add(vote);
-        ++replaced;
-      }
-      if (replaced > 0) {
-        tx.exec_params(kSupersede, task, superseded.Parameter());
-        if (replacing.Insert(tx, task) != replaced) {
-          return Error{ErrorCode::kAborted, "votes of task " + task + " changed meanwhile"};
-        }
-      }
-    }
-
-    std::map<std::string_view, std::int64_t> added;
-    for (std::size_t place = 0; place < good.size(); ++place) {
-      if (!was_there[place]) ++added[good[place].annotator];
-    }
-    if (!added.empty()) {
-      postgres::TextArray names;
-      postgres::BigintArray counts;
-      for (const auto& [name, count] : added) {
-        names.Add(name);
-        counts.Add(count);
-      }
-      tx.exec_params(kCountVotes, task, names.Parameter(), counts.Parameter());
-    }
-    outcome.accepted = static_cast<std::uint32_t>(inserted + replaced);
-    outcome.unchanged = static_cast<std::uint32_t>(good.size() - inserted - replaced);
-    return outcome;
-  });
+  return pool_.InTransaction(
+      [&](pqxx::work& tx) -> Result<SaveOutcome> { return SaveVotes(tx, task, votes); });
 }
 
 Result<std::vector<Vote>> PostgresVoteStore::List(const VoteFilter& filter, const VoteId& after,

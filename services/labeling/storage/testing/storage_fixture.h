@@ -26,7 +26,12 @@ class StorageFixture : public ::tidewheel::testing::PostgresTest {
     Admin(
         "CREATE TABLE ingestion.samples (sample_id uuid PRIMARY KEY, task text NOT NULL, sha256 "
         "bytea NOT NULL,"
-        " name text NOT NULL, deactivated_at timestamptz);"
+        " name text NOT NULL, deactivated_at timestamptz, group_key text NOT NULL DEFAULT "
+        "gen_random_uuid()::text);"
+        "CREATE TABLE ingestion.captured_requests_v1 (task text, request_id text, request_index "
+        "integer, sample_id uuid, captured_at timestamptz, PRIMARY KEY (task, request_id, "
+        "request_index));"
+        "GRANT SELECT ON ingestion.captured_requests_v1 TO tidewheel_labeling;"
         "CREATE INDEX ON ingestion.samples (task, name); CREATE INDEX ON ingestion.samples (task, "
         "sha256);"
         "CREATE VIEW ingestion.samples_v1 AS SELECT * FROM ingestion.samples;"
