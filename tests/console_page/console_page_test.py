@@ -58,7 +58,7 @@ class ConsolePageTest(unittest.TestCase):
         address = cls.fakes.stdout.readline().strip()
         ready = cls.folder / "ready.json"
         command = [ARGUMENTS.console, "--ready-file", str(ready), "--set", "health_deadline=1s"]
-        for service in ("registry", "ingestion", "curation", "training", "monitoring", "inference"):
+        for service in ("registry", "ingestion", "labeling", "curation", "training", "monitoring"):
             command += ["--set", f"{service}.address={address}"]
         cls.log = open(cls.folder / "console.log", "w+", encoding="utf-8")
         cls.addClassCleanup(cls.log.close)
@@ -110,8 +110,8 @@ class ConsolePageTest(unittest.TestCase):
         self.assertEqual(len(states), 8)
         self.assertEqual(states["ingestion"], "serving")
         self.assertEqual(states["console"], "serving")
-        self.assertEqual(states["labeling"], "unreachable")
-        self.assertIn("labeling", self.one("#summary").text)
+        self.assertEqual(states["inference"], "unreachable")
+        self.assertIn("inference", self.one("#summary").text)
 
         self.assertEqual([card.get_attribute("data-task") for card in self.all("[data-task]")], ["fashion-mnist", "hostile", "traffic-lights"])
         self.assertEqual(len(self.all("[data-dataset]")), 3)
@@ -124,6 +124,60 @@ class ConsolePageTest(unittest.TestCase):
         task = self.one("[data-task=traffic-lights]").text
         self.assertIn("near duplicate", task)
         self.assertIn("serves version 2", task)
+
+    def test_alerts_and_cycles_are_listed_with_damage_state_and_cost(self):
+        alert = self.one("[data-alert]").text
+        for part in ("pictures are turned", "raised", "data drift", "21.0\u202f%", "112 predictions after the change", "mmd 0.310"):
+            self.assertIn(part, alert)
+        cycle = self.one("[data-cycle]").text
+        for part in ("canary", "data drift", "+0.410 (+0.290 to +0.520)", "80 labels", "42 s of CPU"):
+            self.assertIn(part, cycle)
+        self.one("[data-key=decisions-summary]").send_keys(Keys.ENTER)
+        self.assertIn("no new model cures that", self.one("[data-decision]").text)
+        self.assertIn("canary 50.0\u202f%", self.one("[data-section=models]").text)
+
+    def test_cycle_is_a_timeline_with_everything_that_led_to_it(self):
+        self.one("[data-cycle] a").send_keys(Keys.ENTER)
+        eventually(lambda: self.all("[data-shown]"))
+        self.assertFalse(self.one("#services").is_displayed())
+        steps = {step.get_attribute("data-step"): step for step in self.all("[data-step]")}
+        self.assertEqual(list(steps), ["Alert", "triggered", "collecting", "labeling", "building", "training", "gating",
+                                       "awaiting sign off", "shadow", "canary"])
+        self.assertEqual(len(self.all("svg.histogram")), 2)
+        self.assertEqual(len(self.all("svg.histogram rect")), 26)
+        self.assertIn("32 drifted", steps["collecting"].text)
+        self.assertIn("8 votes on 8 of 12 samples", steps["labeling"].text)
+        eventually(lambda: len(self.all("[data-sample] canvas, [data-sample] img")) == 12)
+        self.assertEqual(sum("red" in vote.text for vote in self.all(".sample .votes")), 7)
+        self.assertIn("traffic-lights@2, 1\u202f531 items", steps["building"].text)
+        self.assertIn("test accuracy 0.997", steps["training"].text)
+        self.assertEqual([row.find_element(By.CSS_SELECTOR, ".pill").text for row in self.all("[data-criterion]")], ["pass", "pass", "inconclusive"])
+        self.assertIn("safety: ann", steps["awaiting sign off"].text)
+        self.assertIn("Still to sign: owner", steps["awaiting sign off"].text)
+        self.assertIn("harmless", steps["shadow"].text)
+        self.assertIn("share: 0.5", steps["canary"].text)
+        self.assertIn("traffic-lights@2 → traffic-lights@3", self.one("[data-shown] .facts").text)
+        self.assertIn("3 min in all", self.one("[data-shown] .facts").text)
+        self.assertGreaterEqual(self.one("main").get_property("textContent").count(HOSTILE), 3)
+        self.assertEqual(self.all("main img[src='x'], main script, main b"), [])
+        self.assertIsNone(self.driver.execute_script("return window.owned ?? null"))
+        for theme in ("light", "dark"):
+            self.one("body").send_keys("t")
+            self.assertEqual(self.one("html").get_attribute("data-theme"), theme)
+            self.picture(f"cycle-{theme}")
+        self.one("body").send_keys("t")
+        self.driver.set_window_size(420, 900)
+        self.assertTrue(self.driver.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
+
+        self.driver.set_window_size(1280, 1000)
+        self.one("#cycle a").send_keys(Keys.ENTER)
+        eventually(lambda: self.one("#services").is_displayed())
+        self.assertFalse(self.one("#cycle").is_displayed())
+
+    def test_cycle_that_nobody_knows_says_so(self):
+        self.driver.get(f"{self.url}/#cycle/unknown%20one")
+        self.driver.refresh()
+        eventually(lambda: "no such cycle" in self.one("[data-section=cycle]").text)
 
     def test_hostile_text_is_shown_as_text(self):
         text = self.one("main").get_property("textContent")
@@ -208,7 +262,7 @@ class ConsolePageTest(unittest.TestCase):
     def tearDown(self):
         # A refused script or style, a failed import, an error of ours: all end up here. What services answer (5xx) may.
         severe = [entry["message"] for entry in self.driver.get_log("browser")
-                  if entry["level"] == "SEVERE" and "status of 50" not in entry["message"]]
+                  if entry["level"] == "SEVERE" and "status of 50" not in entry["message"] and "GetCycle" not in entry["message"]]
         self.assertEqual(severe, [])
 
 

@@ -12,8 +12,11 @@
 #include "tidewheel/base/shutdown_signal.h"
 #include "tidewheel/curation/v1/curation_service.grpc.pb.h"
 #include "tidewheel/ingestion/v1/ingestion_service.grpc.pb.h"
+#include "tidewheel/labeling/v1/labeling_service.grpc.pb.h"
+#include "tidewheel/labeling/v1/queue_service.grpc.pb.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
 #include "tidewheel/monitoring/v1/monitoring_service.grpc.pb.h"
+#include "tidewheel/training/v1/cycle_service.grpc.pb.h"
 #include "tidewheel/training/v1/training_service.grpc.pb.h"
 
 namespace {
@@ -22,6 +25,7 @@ using grpc::ServerContext;
 using grpc::Status;
 namespace curation = tidewheel::curation::v1;
 namespace ingestion = tidewheel::ingestion::v1;
+namespace labeling = tidewheel::labeling::v1;
 namespace monitoring = tidewheel::monitoring::v1;
 namespace registry = tidewheel::model_registry::v1;
 namespace training = tidewheel::training::v1;
@@ -131,6 +135,25 @@ class Registry final : public registry::ModelRegistryService::Service {
     Fill(2, deployment->mutable_production());
     deployment->set_revision(4);
     SetAgo(deployment->mutable_deployed_at(), 1'500);
+    Fill(3, deployment->mutable_rollout()->mutable_candidate());
+    deployment->mutable_rollout()->set_stage("canary");
+    deployment->mutable_rollout()->set_share(0.5);
+    return Status::OK;
+  }
+  Status GetModelVersion(ServerContext*, const registry::GetModelVersionRequest* request,
+                         registry::GetModelVersionResponse* response) override {
+    Fill(request->model_version_id() == Id(3, 3) ? 3 : 2, response->mutable_model_version());
+    return Status::OK;
+  }
+  Status ListSignOffs(ServerContext*, const registry::ListSignOffsRequest*,
+                      registry::ListSignOffsResponse* response) override {
+    auto* record = response->add_records();
+    record->set_role("safety");
+    record->set_actor("ann");
+    record->set_approved(true);
+    record->set_reason(kHostile);
+    SetAgo(record->mutable_signed_at(), 100);
+    response->add_missing_roles("owner");
     return Status::OK;
   }
 };
@@ -228,6 +251,16 @@ class Ingestion final : public ingestion::IngestionService::Service {
 };
 
 class Curation final : public curation::CurationService::Service {
+  Status GetDatasetVersion(ServerContext*, const curation::GetDatasetVersionRequest* request,
+                           curation::GetDatasetVersionResponse* response) override {
+    auto* version = response->mutable_dataset_version();
+    version->set_dataset_version_id(request->dataset_version_id());
+    version->set_task("traffic-lights");
+    version->set_version(2);
+    version->set_items(1'531);
+    version->set_digest(Hash(9));
+    return Status::OK;
+  }
   Status ListDatasetVersions(ServerContext*, const curation::ListDatasetVersionsRequest* request,
                              curation::ListDatasetVersionsResponse* response) override {
     for (const auto& facts : Tasks()) {
@@ -291,6 +324,14 @@ class Training final : public training::TrainingService::Service {
     AddMetric(test, "recall.green", 0.99, 0.02);
   }
 
+  Status GetRun(ServerContext*, const training::GetRunRequest* request,
+                training::GetRunResponse* response) override {
+    auto* run = response->mutable_run();
+    run->set_run_id(request->run_id());
+    run->set_seed(2);
+    Succeed("image-cnn", 0.997, 1.0, run);
+    return Status::OK;
+  }
   Status ListRuns(ServerContext*, const training::ListRunsRequest* request,
                   training::ListRunsResponse* response) override {
     for (int number = 5; number >= 1 && Wanted(request->task(), "traffic-lights"); --number) {
@@ -328,6 +369,125 @@ class Training final : public training::TrainingService::Service {
   std::atomic<int> asked_ = 0;
 };
 
+// A batch of the queue: two of three samples have their votes.
+class Queue final : public labeling::QueueService::Service {
+  Status GetBatch(ServerContext*, const labeling::GetBatchRequest*,
+                  labeling::GetBatchResponse* response) override {
+    auto* batch = response->mutable_batch();
+    batch->set_items(12);
+    batch->set_answered(8);
+    batch->set_votes(8);
+    batch->set_labels(8);
+    return Status::OK;
+  }
+  Status ListQueue(ServerContext*, const labeling::ListQueueRequest* request,
+                   labeling::ListQueueResponse* response) override {
+    for (int i = 0; i < 12; ++i) {
+      auto* item = response->add_items();
+      item->set_batch_id(request->batch_id());
+      item->set_sample_id(Id(1, i));
+      item->set_reason(i % 2 == 0 ? "uncertain" : "drifted");
+      item->set_state(i < 8 ? "answered" : "waiting");
+      item->set_votes(i < 8 ? 1 : 0);
+    }
+    return Status::OK;
+  }
+};
+
+class Labeling final : public labeling::LabelingService::Service {
+  Status ListVotes(ServerContext*, const labeling::ListVotesRequest* request,
+                   labeling::ListVotesResponse* response) override {
+    auto* vote = response->add_votes();
+    vote->set_sample_id(request->sample_id());
+    vote->set_annotator("ann");
+    vote->set_class_name(std::atoi(request->sample_id().c_str() + 24) == 0 ? "<b>yes</b>" : "red");
+    return Status::OK;
+  }
+};
+
+// One cycle of a turned camera, in its canary.
+class Cycles final : public training::CycleService::Service {
+  static training::CycleStep* Step(training::CycleState state, int begin, int end,
+                                   const std::string& result, training::Cycle* cycle) {
+    auto* step = cycle->add_steps();
+    step->set_state(state);
+    SetAgo(step->mutable_entered_at(), begin);
+    if (end > 0) SetAgo(step->mutable_left_at(), end);
+    step->set_result(result);
+    return step;
+  }
+  static void Criterion(const std::string& name, registry::GateVerdict verdict, double difference,
+                        const std::string& reason, training::Cycle* cycle) {
+    auto* criterion = cycle->add_criteria();
+    criterion->set_name(name);
+    criterion->set_verdict(verdict);
+    criterion->set_reason(reason);
+    criterion->set_samples(81);
+    criterion->set_difference(difference);
+    criterion->set_low(difference - 0.08);
+    criterion->set_high(difference + 0.06);
+    criterion->set_p_value(0.004);
+  }
+  static void Fill(training::Cycle* cycle) {
+    cycle->set_cycle_id(Id(5, 1));
+    cycle->set_task("traffic-lights");
+    cycle->set_state(training::CYCLE_STATE_CANARY);
+    cycle->set_reason("waits for 100 canary answers");
+    cycle->set_trigger("alert");
+    cycle->set_alert_id(Id(6, 1));
+    cycle->set_alert_cause("data_drift");
+    cycle->set_baseline_model_version_id(Id(3, 2));
+    cycle->set_candidate_model_version_id(Id(3, 3));
+    cycle->set_batch_id(Id(5, 1));
+    cycle->set_dataset_version_id(Id(4, 33));
+    cycle->set_run_id(Id(2, 2));
+    cycle->mutable_cost()->set_labels(80);
+    cycle->mutable_cost()->set_cpu_seconds(41.5);
+    cycle->mutable_cost()->set_wall_seconds(168);
+    cycle->set_gain(0.41);
+    cycle->set_gain_low(0.29);
+    cycle->set_gain_high(0.52);
+    SetAgo(cycle->mutable_started_at(), 170);
+    (*cycle->mutable_acquired())["uncertain"] = 32;
+    (*cycle->mutable_acquired())["drifted"] = 32;
+    (*cycle->mutable_acquired())["random"] = 16;
+    Step(training::CYCLE_STATE_TRIGGERED, 170, 169, "data drift, damage 0.21", cycle);
+    Step(training::CYCLE_STATE_COLLECTING, 169, 150, "100 samples were captured", cycle);
+    Step(training::CYCLE_STATE_LABELING, 150, 120, kHostile, cycle);
+    Step(training::CYCLE_STATE_BUILDING, 120, 118, "1 version more", cycle);
+    Step(training::CYCLE_STATE_TRAINING, 118, 80, "succeeded", cycle);
+    Step(training::CYCLE_STATE_GATING, 80, 79, "pass", cycle);
+    Criterion("old_condition", registry::GATE_VERDICT_PASS, -0.004, "loses less than 0.01", cycle);
+    Criterion("new_condition", registry::GATE_VERDICT_PASS, 0.41, "significantly better", cycle);
+    Criterion("class.yellow", registry::GATE_VERDICT_INCONCLUSIVE, 0.02, "4 samples", cycle);
+    Step(training::CYCLE_STATE_AWAITING_SIGN_OFF, 79, 60, "signed", cycle);
+    Step(training::CYCLE_STATE_SHADOW, 60, 40, "50 shadow answers", cycle);
+    (*Step(training::CYCLE_STATE_CANARY, 40, 0, "", cycle)->mutable_details())["share"] = "0.5";
+  }
+  Status GetCycle(ServerContext*, const training::GetCycleRequest* request,
+                  training::GetCycleResponse* response) override {
+    if (request->cycle_id() != Id(5, 1)) return {grpc::StatusCode::NOT_FOUND, "no such cycle"};
+    Fill(response->mutable_cycle());
+    return Status::OK;
+  }
+  Status ListCycles(ServerContext*, const training::ListCyclesRequest* request,
+                    training::ListCyclesResponse* response) override {
+    if (Wanted(request->task(), "traffic-lights")) Fill(response->add_cycles());
+    return Status::OK;
+  }
+  Status ListDecisions(ServerContext*, const training::ListDecisionsRequest*,
+                       training::ListDecisionsResponse* response) override {
+    auto* decision = response->add_decisions();
+    decision->set_decision_id(Id(7, 1));
+    decision->set_task("traffic-lights");
+    decision->set_outcome("not_started");
+    decision->set_because("sensor_fault");
+    decision->set_reason("a camera sends dark frames: no new model cures that");
+    SetAgo(decision->mutable_decided_at(), 600);
+    return Status::OK;
+  }
+};
+
 class Monitoring final : public monitoring::MonitoringService::Service {
   Status ListModelSummaries(ServerContext*, const monitoring::ListModelSummariesRequest*,
                             monitoring::ListModelSummariesResponse* response) override {
@@ -341,6 +501,63 @@ class Monitoring final : public monitoring::MonitoringService::Service {
     summary->set_accuracy(0.9933);
     return Status::OK;
   }
+
+  static void Fill(monitoring::Alert* alert) {
+    alert->set_alert_id(Id(6, 1));
+    alert->set_task("traffic-lights");
+    alert->set_cause("data_drift");
+    alert->set_state(monitoring::ALERT_STATE_RAISED);
+    alert->set_title("pictures are turned");
+    alert->set_description(kHostile);
+    alert->set_damage(0.21);
+    alert->set_delay_predictions(112);
+    SetAgo(alert->mutable_raised_at(), 175);
+    auto* finding = alert->add_findings();
+    finding->set_kind(monitoring::FINDING_KIND_EMBEDDING_DRIFT);
+    finding->set_method("mmd");
+    finding->set_statistic(0.31);
+    finding->set_threshold(0.08);
+    finding->set_fires(true);
+  }
+  Status ListAlerts(ServerContext*, const monitoring::ListAlertsRequest* request,
+                    monitoring::ListAlertsResponse* response) override {
+    if (Wanted(request->task(), "traffic-lights")) Fill(response->add_alerts());
+    return Status::OK;
+  }
+  Status GetAlert(ServerContext*, const monitoring::GetAlertRequest*,
+                  monitoring::GetAlertResponse* response) override {
+    auto* alert = response->mutable_alert();
+    Fill(alert);
+    auto* shape = alert->add_histograms();
+    shape->set_subject("aspect_ratio");
+    for (int i = 0; i <= 10; ++i) shape->add_bounds(0.3 * i);
+    for (int i = 0; i < 10; ++i) {
+      shape->add_reference_shares(std::exp(-0.5 * (i - 2) * (i - 2)) * 0.4);
+      shape->add_current_shares(std::exp(-0.5 * (i - 7) * (i - 7)) * 0.4);
+    }
+    auto* classes = alert->add_histograms();
+    classes->set_subject("predicted class");
+    for (const char* name : {"red", "yellow", "<b>green</b>"}) classes->add_names(name);
+    for (const double share : {0.6, 0.03, 0.37}) classes->add_reference_shares(share);
+    for (const double share : {0.3, 0.4, 0.3}) classes->add_current_shares(share);
+    return Status::OK;
+  }
+  Status ListComparisons(ServerContext*, const monitoring::ListComparisonsRequest*,
+                         monitoring::ListComparisonsResponse* response) override {
+    for (const char* stage : {"canary", "shadow"}) {
+      auto* comparison = response->add_comparisons();
+      comparison->set_comparison_id(stage);
+      comparison->set_candidate_model_version_id(Id(3, 3));
+      comparison->set_stage(stage);
+      comparison->set_candidate_predictions(50);
+      comparison->set_baseline_predictions(52);
+      comparison->set_disagreements(21);
+      comparison->set_candidate_seconds_mean(0.0021);
+      comparison->set_baseline_seconds_mean(0.0019);
+      comparison->set_verdict(stage[0] == 's' ? "harmless" : "undecided");
+    }
+    return Status::OK;
+  }
 };
 
 }  // namespace
@@ -352,6 +569,9 @@ int main() {
   Ingestion ingestion_service;
   Curation curation_service;
   Training training_service;
+  Cycles cycle_service;
+  Queue queue_service;
+  Labeling labeling_service;
   Monitoring monitoring_service;
   grpc::ServerBuilder builder;
   int port = 0;
@@ -360,6 +580,9 @@ int main() {
   builder.RegisterService(&ingestion_service);
   builder.RegisterService(&curation_service);
   builder.RegisterService(&training_service);
+  builder.RegisterService(&cycle_service);
+  builder.RegisterService(&queue_service);
+  builder.RegisterService(&labeling_service);
   builder.RegisterService(&monitoring_service);
   const auto server = builder.BuildAndStart();
   if (!server) return 1;
