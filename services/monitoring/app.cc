@@ -1,6 +1,7 @@
 #include "tidewheel/monitoring/app.h"
 
 #include <array>
+#include <chrono>
 #include <string>
 #include <utility>
 
@@ -15,7 +16,8 @@ namespace {
 
 constexpr char kSchema[] = "monitoring";
 constexpr char kGroup[] = "monitoring.facts";
-constexpr std::size_t kBatch = 500;  // Deliveries stored in one transaction.
+constexpr std::size_t kBatch = 2'000;  // Deliveries stored in one transaction.
+constexpr std::chrono::milliseconds kLook{250};
 
 bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
   const auto counter = [&](const std::string& what, const std::string& help) -> Counter& {
@@ -47,13 +49,30 @@ Result<void> App::Start() {
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
 
+  if (!config_.payloads_root.empty()) {
+    auto payloads = blob::OpenFileStore(config_.payloads_root);
+    if (!payloads) return payloads.error();
+    payloads_ = *std::move(payloads);
+  }
+  profiles_.emplace(config_.registry_address, payloads_.get());
+
   ObserverCounters counters{
       .predictions = metrics_.Counter("tidewheel_monitoring_predictions_total",
                                       "Predictions stored by this process."),
+      .failures = metrics_.Counter("tidewheel_monitoring_failures_total",
+                                   "Failed requests stored by this process."),
       .outcomes = metrics_.Counter("tidewheel_monitoring_outcomes_total",
                                    "Outcomes stored by this process.")};
   observer_.emplace(store_, policies_, counters);
   facts_.emplace(*observer_);
+  pump_.emplace(
+      windows_, policies_, *profiles_, nullptr,
+      PumpCounters{.windows = metrics_.Counter("tidewheel_monitoring_windows_judged_total",
+                                               "Windows judged by this process."),
+                   .outcomes = metrics_.Counter("tidewheel_monitoring_outcomes_judged_total",
+                                                "Joined outcomes judged by this process.")});
+  window_worker_.emplace(*pump_, kLook);
+  handler_.emplace(store_, *profiles_);
   bus::ConsumerOptions consumer_options{
       .group = kGroup,
       .topics = {topics.begin(), topics.end()},
@@ -65,13 +84,15 @@ Result<void> App::Start() {
   consumer_ = std::make_unique<bus::Consumer>(
       *broker_, std::move(consumer_options),
       bus::Consumer::Handler([this](std::span<const bus::Delivery> deliveries) {
-        return facts_->Handle(deliveries);
+        const auto handled = facts_->Handle(deliveries);
+        if (handled) window_worker_->Wake();
+        return handled;
       }));
   exporter_ = std::make_unique<SummaryExporter>(
       store_, metrics_, clock_,
       SummaryExporter::Options{config_.export_interval, config_.retention});
 
-  return endpoints_.Open(config_.endpoints, {&handler_},
+  return endpoints_.Open(config_.endpoints, {&*handler_},
                          {{"postgres", [this] { return pool_.Ping(); }}});
 }
 

@@ -5,16 +5,22 @@
 
 #include "tidewheel/base/clock.h"
 #include "tidewheel/base/result.h"
+#include "tidewheel/blob/store.h"
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/consumer.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/monitoring/api/monitoring_handler.h"
 #include "tidewheel/monitoring/clients/registry_policy_source.h"
+#include "tidewheel/monitoring/clients/registry_profile_source.h"
 #include "tidewheel/monitoring/config.h"
 #include "tidewheel/monitoring/domain/observer.h"
+#include "tidewheel/monitoring/domain/window_pump.h"
+#include "tidewheel/monitoring/storage/model_catalog.h"
 #include "tidewheel/monitoring/storage/postgres_monitoring_store.h"
+#include "tidewheel/monitoring/storage/postgres_window_store.h"
 #include "tidewheel/monitoring/stream/fact_consumer.h"
 #include "tidewheel/monitoring/summary_exporter.h"
+#include "tidewheel/monitoring/window_worker.h"
 #include "tidewheel/postgres/pool.h"
 #include "tidewheel/rpc/service_main.h"
 #include "tidewheel/service/endpoints.h"
@@ -38,12 +44,18 @@ class App {
   metrics::Registry metrics_{"monitoring"};
   postgres::Pool pool_;
   std::unique_ptr<bus::Broker> broker_;
-  PostgresMonitoringStore store_{pool_};
+  ModelCatalog models_{pool_};
+  PostgresMonitoringStore store_{pool_, models_};
+  PostgresWindowStore windows_{pool_, models_};
   RegistryPolicySource policies_;
+  std::unique_ptr<blob::Store> payloads_;
+  std::optional<RegistryProfileSource> profiles_;
   std::optional<Observer> observer_;
   std::optional<FactConsumer> facts_;
-  MonitoringHandler handler_{store_};
-  std::unique_ptr<bus::Consumer> consumer_;  // A worker: stops before what it uses.
+  std::optional<MonitoringHandler> handler_;
+  std::optional<WindowPump> pump_;
+  std::optional<WindowWorker> window_worker_;  // Workers: they stop before what they use.
+  std::unique_ptr<bus::Consumer> consumer_;
   std::unique_ptr<SummaryExporter> exporter_;
   service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };

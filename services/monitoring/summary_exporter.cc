@@ -1,11 +1,23 @@
 #include "tidewheel/monitoring/summary_exporter.h"
 
+#include <algorithm>
+
 #include "tidewheel/log/log.h"
+#include "tidewheel/stats/intervals.h"
 
 namespace tidewheel::monitoring {
 namespace {
 
 constexpr std::chrono::hours kForgetInterval{1};
+constexpr double kConfidence = 0.95;
+constexpr std::size_t kMostSlices = 200;  // Shown of one model.
+constexpr std::size_t kWindows = 10;      // Looked at for the newest with outcomes or an estimate.
+
+std::vector<std::string> Labels() { return {"task", "model", "slice"}; }
+
+double SecondsBetween(Timestamp from, Timestamp to) {
+  return std::chrono::duration<double>(to - from).count();
+}
 
 }  // namespace
 
@@ -21,14 +33,44 @@ SummaryExporter::SummaryExporter(MonitoringStore& store, metrics::Registry& regi
       accuracy_(registry.Gauges("tidewheel_monitoring_accuracy_ratio",
                                 "Share of right predictions among those whose outcome is known.",
                                 {"task", "model"})),
+      accuracy_low_(registry.Gauges("tidewheel_monitoring_accuracy_low_ratio",
+                                    "Lower end of its 95 % interval.", {"task", "model"})),
+      accuracy_high_(registry.Gauges("tidewheel_monitoring_accuracy_high_ratio",
+                                     "Upper end of its 95 % interval.", {"task", "model"})),
       window_accuracy_(registry.Gauges("tidewheel_monitoring_window_accuracy_ratio",
-                                       "The same in the newest window.", {"task", "model"})),
+                                       "The same in the newest window that has outcomes.",
+                                       Labels())),
+      window_accuracy_low_(registry.Gauges("tidewheel_monitoring_window_accuracy_low_ratio",
+                                           "Lower end of its 95 % interval.", Labels())),
+      window_accuracy_high_(registry.Gauges("tidewheel_monitoring_window_accuracy_high_ratio",
+                                            "Upper end of its 95 % interval.", Labels())),
+      window_estimate_(registry.Gauges("tidewheel_monitoring_window_estimated_accuracy_ratio",
+                                       "Accuracy as estimated without outcomes, in the newest "
+                                       "window that has an estimate.",
+                                       Labels())),
+      window_estimate_low_(
+          registry.Gauges("tidewheel_monitoring_window_estimated_accuracy_low_ratio",
+                          "Lower end of its 95 % interval.", Labels())),
+      window_estimate_high_(
+          registry.Gauges("tidewheel_monitoring_window_estimated_accuracy_high_ratio",
+                          "Upper end of its 95 % interval.", Labels())),
+      window_drift_(registry.Gauges("tidewheel_monitoring_window_drift_ratio",
+                                    "Largest finding of a kind over its threshold, in the newest "
+                                    "window that was judged.",
+                                    {"task", "model", "slice", "kind"})),
       window_confidence_(registry.Gauges("tidewheel_monitoring_window_confidence_ratio",
-                                         "Mean confidence in the newest window.",
-                                         {"task", "model"})),
+                                         "Mean confidence in the newest window.", Labels())),
       window_class_share_(registry.Gauges("tidewheel_monitoring_window_class_share_ratio",
                                           "Share of a class among the newest window's predictions.",
-                                          {"task", "model", "class"})),
+                                          {"task", "model", "slice", "class"})),
+      window_traffic_(registry.Gauges("tidewheel_monitoring_window_traffic_per_second",
+                                      "Predictions a second in the newest window.", Labels())),
+      label_delay_(registry.Gauges("tidewheel_monitoring_label_delay_seconds",
+                                   "From a prediction to its outcome, over the newest thousand.",
+                                   {"task", "model", "statistic"})),
+      newest_prediction_(registry.Gauges("tidewheel_monitoring_newest_prediction_time_seconds",
+                                         "Event time of a task's newest prediction, since 1970.",
+                                         {"task"})),
       worker_("export", [this](std::stop_token stop) {
         auto forget_due = std::chrono::steady_clock::now();
         do {
@@ -48,27 +90,96 @@ Result<void> SummaryExporter::Export() {
     const auto page = store_.ListSummaries("", request);
     if (!page) return page.error();
     for (const auto& summary : page->items) {
-      const std::vector<std::string> labels = {summary.model.task, summary.model.model_version_id};
-      predictions_.Set(labels, static_cast<double>(summary.tally.predictions));
-      outcomes_.Set(labels, static_cast<double>(summary.tally.outcomes));
-      if (const auto accuracy = summary.tally.Accuracy()) accuracy_.Set(labels, *accuracy);
-
-      const auto newest = store_.ListWindows(summary.model, {1, ""});
-      if (!newest) return newest.error();
-      if (newest->items.empty()) continue;
-      const Tally& window = newest->items.front().tally;
-      window_confidence_.Set(labels, window.MeanConfidence());
-      if (const auto accuracy = window.Accuracy()) window_accuracy_.Set(labels, *accuracy);
-      // A class that has gone from the window has a share of none.
-      for (const auto& [name, count] : summary.tally.by_class) {
-        const auto here = window.by_class.find(name);
-        const double part = here == window.by_class.end() ? 0 : static_cast<double>(here->second);
-        window_class_share_.Set({labels[0], labels[1], name},
-                                part / static_cast<double>(window.predictions));
-      }
+      if (const auto exported = ExportModel(summary); !exported) return exported;
     }
     request.token = page->next_token;
   } while (!request.token.empty());
+  return ExportTimes();
+}
+
+Result<void> SummaryExporter::ExportModel(const ModelSummary& summary) {
+  const std::vector<std::string> labels = {summary.model.task, summary.model.model_version_id};
+  predictions_.Set(labels, static_cast<double>(summary.tally.predictions));
+  outcomes_.Set(labels, static_cast<double>(summary.tally.outcomes));
+  if (const auto accuracy = summary.tally.Accuracy()) {
+    accuracy_.Set(labels, *accuracy);
+    const auto interval =
+        stats::WilsonInterval(summary.tally.correct, summary.tally.outcomes, kConfidence);
+    if (interval) {
+      accuracy_low_.Set(labels, interval->low);
+      accuracy_high_.Set(labels, interval->high);
+    }
+  }
+  if (const auto exported = ExportWindows(summary, ""); !exported) return exported;
+  const auto slices = store_.ListSlices(summary.model);
+  if (!slices) return slices.error();
+  for (std::size_t i = 0; i < std::min(slices->size(), kMostSlices); ++i) {
+    if (const auto exported = ExportWindows(summary, (*slices)[i]); !exported) return exported;
+  }
+  return {};
+}
+
+Result<void> SummaryExporter::ExportWindows(const ModelSummary& summary, const std::string& slice) {
+  const auto windows = store_.ListWindows({summary.model, slice, "count"}, {kWindows, ""});
+  if (!windows) return windows.error();
+  if (windows->items.empty()) return {};
+  const std::vector<std::string> labels = {summary.model.task, summary.model.model_version_id,
+                                           slice};
+  const Window& newest = windows->items.front();
+  window_confidence_.Set(labels, newest.tally.MeanConfidence());
+  const auto whole = static_cast<double>(newest.tally.predictions);
+  // A class that has gone from the window has a share of none.
+  for (const auto& [name, count] : summary.tally.by_class) {
+    const auto here = newest.tally.by_class.find(name);
+    const double part = here == newest.tally.by_class.end() ? 0 : static_cast<double>(here->second);
+    window_class_share_.Set({labels[0], labels[1], labels[2], name}, part / whole);
+  }
+  const double length = SecondsBetween(newest.first_at, newest.last_at);
+  if (length > 0) window_traffic_.Set(labels, (whole - 1) / length);
+
+  for (const auto& window : windows->items) {
+    const auto accuracy = window.tally.Accuracy();
+    if (!accuracy) continue;
+    window_accuracy_.Set(labels, *accuracy);
+    const auto interval =
+        stats::WilsonInterval(window.tally.correct, window.tally.outcomes, kConfidence);
+    if (interval) {
+      window_accuracy_low_.Set(labels, interval->low);
+      window_accuracy_high_.Set(labels, interval->high);
+    }
+    break;
+  }
+  for (const auto& window : windows->items) {
+    if (!window.estimated_accuracy) continue;
+    window_estimate_.Set(labels, *window.estimated_accuracy);
+    window_estimate_low_.Set(labels, window.estimated_low);
+    window_estimate_high_.Set(labels, window.estimated_high);
+    break;
+  }
+  for (const auto& window : windows->items) {
+    if (window.drift.empty()) continue;
+    for (const auto& [kind, share] : window.drift) {
+      window_drift_.Set({labels[0], labels[1], labels[2], kind}, share);
+    }
+    break;
+  }
+  return {};
+}
+
+Result<void> SummaryExporter::ExportTimes() {
+  const auto delays = store_.ListLabelDelays();
+  if (!delays) return delays.error();
+  for (const auto& delay : *delays) {
+    const auto& [task, model] = delay.model;
+    label_delay_.Set({task, model, "median"}, delay.median_seconds);
+    label_delay_.Set({task, model, "mean"}, delay.mean_seconds);
+  }
+  const auto tasks = store_.ListActivity();
+  if (!tasks) return tasks.error();
+  for (const auto& task : *tasks) {
+    newest_prediction_.Set(
+        {task.task}, std::chrono::duration<double>(task.newest_at.time_since_epoch()).count());
+  }
   return {};
 }
 

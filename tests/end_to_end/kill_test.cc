@@ -284,7 +284,9 @@ TEST_F(KillTest, TrainingAndServingGoOnWhateverIsKilled) {
     const bool at_risk = at <= *inference_killed && *inference_killed - at < seconds(2);
     if (!at_risk) certain.insert(id);
   }
-  const std::string mine = " FROM monitoring.predictions WHERE task = 'killed-service'";
+  const std::string mine =
+      " FROM monitoring.predictions p JOIN monitoring.models m ON m.id = p.model_id"
+      " WHERE m.task = 'killed-service'";
   std::set<std::string> stored;
   EXPECT_TRUE(testing::Eventually(
       seconds(60),
@@ -296,9 +298,16 @@ TEST_F(KillTest, TrainingAndServingGoOnWhateverIsKilled) {
       << certain.size() << " answered, " << stored.size() << " stored";
   expected = Count("SELECT count(*)" + mine);
   EXPECT_EQ(expected, stored.size());
-  EXPECT_EQ(Count("SELECT sum(predictions) FROM monitoring.windows WHERE task = 'killed-service'"),
-            expected);
-  EXPECT_EQ(Count("SELECT sum(predictions) FROM monitoring.models WHERE task = 'killed-service'"),
+  const std::string streams =
+      " JOIN monitoring.streams s ON s.id = w.stream_id AND s.slice = ''"
+      " JOIN monitoring.models m ON m.id = s.model_id WHERE m.task = 'killed-service'";
+  EXPECT_TRUE(testing::Eventually(seconds(60), [&] {
+    return Count("SELECT coalesce(sum(w.predictions), 0) FROM monitoring.windows w" + streams +
+                 " AND w.kind = 'count'") == expected;
+  }));
+  EXPECT_EQ(Count("SELECT sum(t.predictions) FROM monitoring.model_tallies t"
+                  " JOIN monitoring.models m ON m.id = t.model_id"
+                  " WHERE m.task = 'killed-service'"),
             expected);
   ExpectOutboxesEmpty();
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "tidewheel/monitoring/domain/monitoring_store.h"
+#include "tidewheel/monitoring/domain/window_pump.h"
 #include "tidewheel/monitoring/v1/monitoring_service.grpc.pb.h"
 
 namespace tidewheel::monitoring {
@@ -8,7 +9,8 @@ namespace tidewheel::monitoring {
 /// The rpcs of monitoring: control calls, blocking.
 class MonitoringHandler final : public v1::MonitoringService::Service {
  public:
-  explicit MonitoringHandler(MonitoringStore& store) : store_(store) {}
+  MonitoringHandler(MonitoringStore& store, ProfileSource& profiles)
+      : store_(store), profiles_(profiles) {}
 
   grpc::Status GetPrediction(grpc::ServerContext* context, const v1::GetPredictionRequest* request,
                              v1::GetPredictionResponse* response) override;
@@ -17,9 +19,13 @@ class MonitoringHandler final : public v1::MonitoringService::Service {
   grpc::Status ListModelSummaries(grpc::ServerContext* context,
                                   const v1::ListModelSummariesRequest* request,
                                   v1::ListModelSummariesResponse* response) override;
+  grpc::Status RankPredictions(grpc::ServerContext* context,
+                               const v1::RankPredictionsRequest* request,
+                               v1::RankPredictionsResponse* response) override;
 
  private:
   MonitoringStore& store_;
+  ProfileSource& profiles_;
 };
 
 }  // namespace tidewheel::monitoring

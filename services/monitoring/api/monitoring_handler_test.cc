@@ -20,9 +20,12 @@ using ::testing::HasSubstr;
 /// What a store answers, without one.
 class AnsweringStore final : public MonitoringStore {
  public:
-  Result<std::size_t> AddPredictions(
-      std::span<const Prediction> /*predictions*/,
-      const std::map<std::string, std::uint32_t>& /*window_sizes*/) override {
+  Result<std::size_t> AddPredictions(std::span<const Prediction> /*predictions*/,
+                                     const Policies& /*policies*/) override {
+    return std::size_t{0};
+  }
+  Result<std::size_t> AddFailures(std::span<const Failure> /*failures*/,
+                                  const Policies& /*policies*/) override {
     return std::size_t{0};
   }
   Result<std::size_t> AddOutcomes(std::span<const Outcome> /*outcomes*/) override {
@@ -36,8 +39,9 @@ class AnsweringStore final : public MonitoringStore {
     }
     return std::optional<Prediction>();
   }
-  Result<Page<Window>> ListWindows(const ModelKey& model, const PageRequest& page) override {
-    asked_model = model;
+  Result<Page<Window>> ListWindows(const WindowFilter& filter, const PageRequest& page) override {
+    asked_model = filter.model;
+    asked_filter = filter;
     asked_page = page;
     return windows;
   }
@@ -47,14 +51,37 @@ class AnsweringStore final : public MonitoringStore {
     asked_page = page;
     return summaries;
   }
+  Result<std::vector<LabelDelay>> ListLabelDelays() override { return std::vector<LabelDelay>{}; }
+  Result<std::vector<TaskActivity>> ListActivity() override { return std::vector<TaskActivity>{}; }
+  Result<std::vector<std::string>> ListSlices(const ModelKey& /*model*/) override {
+    return std::vector<std::string>{};
+  }
+  Result<WindowRows> ReadWindow(const WindowKey& /*key*/) override { return WindowRows{}; }
+  Result<void> NoteWindow(const WindowKey& /*key*/, const WindowNote& /*note*/) override {
+    return {};
+  }
+  Result<RankCandidates> FindCandidates(const RankQuery& query, std::size_t /*at_most*/) override {
+    asked_rank = query;
+    return candidates;
+  }
   Result<std::uint64_t> Forget(Timestamp /*before*/) override { return std::uint64_t{0}; }
 
   bool away = false;
   std::optional<Prediction> prediction;
   Page<Window> windows;
   Page<ModelSummary> summaries;
+  RankCandidates candidates;
   ModelKey asked_model;
+  WindowFilter asked_filter;
+  RankQuery asked_rank;
   PageRequest asked_page;
+};
+
+class NoProfiles final : public ProfileSource {
+ public:
+  Result<std::shared_ptr<const Profile>> ProfileOf(const ModelKey& /*model*/) override {
+    return std::shared_ptr<const Profile>();
+  }
 };
 
 /// The handler behind a real server.
@@ -77,7 +104,8 @@ class MonitoringHandlerTest : public ::testing::Test {
 
   metrics::Registry metrics_{"monitoring"};
   AnsweringStore store_;
-  MonitoringHandler handler_{store_};
+  NoProfiles profiles_;
+  MonitoringHandler handler_{store_, profiles_};
   rpc::Server server_{rpc::ServerOptions{}, metrics_};
   std::unique_ptr<v1::MonitoringService::Stub> stub_;
 };
@@ -87,7 +115,8 @@ TEST_F(MonitoringHandlerTest, TellsAStoredPredictionWithItsOutcome) {
   prediction.request_id = "r-1";
   prediction.index = 2;
   prediction.model = {"lights", "model-1"};
-  prediction.class_name = "red";
+  prediction.classes =
+      std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"red", "green"});
   prediction.confidence = 0.75;
   prediction.probabilities = {0.75F, 0.25F};
   prediction.measures = {{"luminance", 0.5}};
@@ -134,8 +163,11 @@ TEST_F(MonitoringHandlerTest, SaysWhenTheStoreIsAway) {
 TEST_F(MonitoringHandlerTest, GivesAccuracyOnlyWithOutcomesAndAlwaysWithItsInterval) {
   Window without;
   without.model = {"lights", "model-1"};
+  without.kind = "count";
   without.number = 4;
   without.tally.predictions = 10;
+  without.estimated_accuracy = 0.625;
+  without.drift = {{"feature_drift", 1.5}};
   without.tally.by_class = {{"green", 4}, {"red", 6}};
   Window with = without;
   with.number = 3;
@@ -153,6 +185,9 @@ TEST_F(MonitoringHandlerTest, GivesAccuracyOnlyWithOutcomesAndAlwaysWithItsInter
   ASSERT_TRUE(Call(&v1::MonitoringService::Stub::ListWindows, request, &response).ok());
 
   EXPECT_EQ(store_.asked_model.task, "lights");
+  EXPECT_EQ(store_.asked_filter.kind, "count");
+  EXPECT_EQ(response.windows(0).estimated_accuracy(), 0.625);
+  EXPECT_EQ(response.windows(0).drift().at("feature_drift"), 1.5);
   EXPECT_EQ(store_.asked_page.size, 2U);
   EXPECT_EQ(store_.asked_page.token, "from here");
   EXPECT_EQ(response.next_page_token(), "more");
@@ -190,6 +225,57 @@ TEST_F(MonitoringHandlerTest, RefusesANegativePageSize) {
   const auto status = Call(&v1::MonitoringService::Stub::ListWindows, windows, &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("-1"));
+}
+
+TEST_F(MonitoringHandlerTest, RanksWhatIsWorthALabel) {
+  for (int i = 0; i < 3; ++i) {
+    RankCandidate candidate;
+    candidate.model = {"lights", "model-1"};
+    candidate.class_name = "red";
+    candidate.row.request_id = "r-" + std::to_string(i);
+    candidate.row.probabilities = {0.5F + 0.125F * static_cast<float>(i),
+                                   0.5F - 0.125F * static_cast<float>(i)};
+    candidate.row.slices = {"camera=north"};
+    store_.candidates.items.push_back(candidate);
+  }
+  store_.candidates.items[0].row.quality_problems = {"blurred"};
+  v1::RankPredictionsRequest request;
+  request.set_task("lights");
+  request.set_order(v1::PREDICTION_ORDER_UNCERTAIN);
+  request.set_count(2);
+  request.set_slice("camera=north");
+  request.mutable_since()->set_seconds(5);
+  v1::RankPredictionsResponse response;
+  ASSERT_TRUE(Call(&v1::MonitoringService::Stub::RankPredictions, request, &response).ok());
+  ASSERT_EQ(response.predictions_size(), 2);
+  EXPECT_EQ(response.predictions(0).request_id(), "r-0");
+  EXPECT_TRUE(response.predictions(0).quality_problem());
+  EXPECT_EQ(response.predictions(0).score(), 1);
+  EXPECT_EQ(response.predictions(1).confidence(), 0.625);
+  EXPECT_EQ(response.predictions(1).slices(0), "camera=north");
+  EXPECT_EQ(store_.asked_rank.slice, "camera=north");
+  EXPECT_EQ(store_.asked_rank.since, Timestamp(std::chrono::seconds(5)));
+
+  request.set_sound_only(true);
+  response.Clear();
+  ASSERT_TRUE(Call(&v1::MonitoringService::Stub::RankPredictions, request, &response).ok());
+  EXPECT_EQ(response.predictions(0).request_id(), "r-1");
+  request.set_count(10'001);
+  EXPECT_EQ(Call(&v1::MonitoringService::Stub::RankPredictions, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(MonitoringHandlerTest, KnowsTwoKindsOfWindows) {
+  v1::ListWindowsRequest request;
+  request.set_kind("moon");
+  v1::ListWindowsResponse response;
+  EXPECT_EQ(Call(&v1::MonitoringService::Stub::ListWindows, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_kind("time");
+  request.set_slice("camera=north");
+  EXPECT_TRUE(Call(&v1::MonitoringService::Stub::ListWindows, request, &response).ok());
+  EXPECT_EQ(store_.asked_filter.kind, "time");
+  EXPECT_EQ(store_.asked_filter.slice, "camera=north");
 }
 
 }  // namespace

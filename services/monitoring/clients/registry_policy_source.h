@@ -16,11 +16,11 @@ class RegistryPolicySource final : public PolicySource {
  public:
   explicit RegistryPolicySource(const std::string& address);
 
-  Result<std::uint32_t> WindowSize(const std::string& task) override;
+  Result<MonitoringPolicy> Policy(const std::string& task) override;
 
  private:
   struct Entry {
-    Result<std::uint32_t> size;
+    Result<MonitoringPolicy> policy;
     std::chrono::steady_clock::time_point asked_at;
   };
 

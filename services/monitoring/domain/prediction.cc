@@ -1,32 +1,31 @@
 #include "tidewheel/monitoring/domain/prediction.h"
 
+#include <array>
+
 namespace tidewheel::monitoring {
+namespace {
 
-void Tally::Add(const Prediction& prediction) {
-  ++predictions;
-  confidence_sum += prediction.confidence;
-  ++by_class[prediction.class_name];
-  if (!prediction.outcome_class_name.empty()) {
-    AddOutcome(prediction.class_name, prediction.outcome_class_name);
+constexpr std::array<std::string_view, 3> kRoles = {"production", "canary", "shadow"};
+
+}  // namespace
+
+std::string_view Name(Role role) { return kRoles.at(static_cast<std::size_t>(role)); }
+
+std::optional<Role> RoleNamed(std::string_view name) {
+  for (std::size_t i = 0; i < kRoles.size(); ++i) {
+    if (kRoles[i] == name) return static_cast<Role>(i);
   }
-}
-
-void Tally::AddOutcome(const std::string& predicted, const std::string& actual) {
-  ++outcomes;
-  if (predicted == actual) ++correct;
+  return std::nullopt;
 }
 
 double Tally::MeanConfidence() const {
-  return predictions == 0 ? 0 : confidence_sum / static_cast<double>(predictions);
+  if (predictions == 0) return 0;
+  return static_cast<double>(confidence_sum) / 1e9 / static_cast<double>(predictions);
 }
 
 std::optional<double> Tally::Accuracy() const {
   if (outcomes == 0) return std::nullopt;
   return static_cast<double>(correct) / static_cast<double>(outcomes);
-}
-
-std::uint64_t WindowNumber(std::uint64_t ordinal, std::uint32_t window_size) {
-  return ordinal / window_size + 1;
 }
 
 }  // namespace tidewheel::monitoring

@@ -28,10 +28,13 @@ const std::array<std::string, 2> kTopics{"tidewheel.predictions", "tidewheel.out
 
 class FakePolicies final : public PolicySource {
  public:
-  Result<std::uint32_t> WindowSize(const std::string& task) override {
+  Result<MonitoringPolicy> Policy(const std::string& task) override {
     if (away) return Error{ErrorCode::kUnavailable, "registry is away"};
     if (task != "lights") return Error{ErrorCode::kNotFound, "no task " + task};
-    return 10U;
+    MonitoringPolicy policy;
+    policy.window_predictions = 10;
+    policy.slice_keys = {"camera"};
+    return policy;
   }
   std::atomic<bool> away = false;
 };
@@ -57,7 +60,8 @@ class FactConsumerTest : public tidewheel::testing::PostgresTest {
     options.dsn = database_.DsnOf("tidewheel_monitoring");
     options.search_path = "monitoring";
     pool_.emplace(options);
-    store_.emplace(*pool_);
+    models_.emplace(*pool_);
+    store_.emplace(*pool_, *models_);
     observer_.emplace(*store_, policies_, ObserverCounters{});
     facts_.emplace(*observer_);
 
@@ -131,6 +135,7 @@ class FactConsumerTest : public tidewheel::testing::PostgresTest {
   CountingCounter dead_;
   CountingCounter retried_;
   std::optional<postgres::Pool> pool_;
+  std::optional<ModelCatalog> models_;
   std::optional<PostgresMonitoringStore> store_;
   std::optional<Observer> observer_;
   std::optional<FactConsumer> facts_;
@@ -190,6 +195,54 @@ TEST_F(FactConsumerTest, EventsWaitWhileNobodyKnowsTheTasksPolicy) {
   Publish({PredictionOf(2, "gone")});
   EXPECT_TRUE(tidewheel::testing::Eventually(seconds(30),
                                              [this] { return Counted("gone").predictions == 2; }));
+}
+
+TEST_F(FactConsumerTest, EverythingThatAnEventSaysOfAnAnswerIsKept) {
+  events::v1::PredictionEvent event;
+  event.set_request_id("r-1");
+  event.set_task("lights");
+  event.set_model_version_id("model-1");
+  event.add_classes("red");
+  event.add_classes("green");
+  event.set_role("canary");
+  event.set_seconds(0.5);
+  (*event.mutable_metadata())["camera"] = "north";
+  (*event.mutable_metadata())["weather"] = "rain";
+  auto* item = event.add_items();
+  item->set_class_index(1);
+  item->add_probabilities(0.25F);
+  item->add_probabilities(0.75F);
+  item->add_embedding(1.5F);
+  item->add_quality_problems("underexposed");
+  (*item->mutable_measures())["luminance"] = 0.125;
+  Publish({Wrap("tidewheel.predictions", "prediction.made", "r-1", event.SerializeAsString())});
+  event.set_request_id("r-2");
+  event.clear_items();
+  event.set_error("INTERNAL");
+  Publish({Wrap("tidewheel.predictions", "prediction.failed", "r-2", event.SerializeAsString())});
+  Consume();
+  ASSERT_TRUE(tidewheel::testing::Eventually(seconds(30), [this] { return handled_.count == 2; }));
+  const auto found = store_->FindPrediction("r-1", 0);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->class_name(), "green");
+  EXPECT_EQ((*found)->role, Role::kCanary);
+  EXPECT_EQ((*found)->seconds, 0.5);
+  EXPECT_EQ((*found)->slices, std::vector<std::string>{"camera=north"});
+  EXPECT_EQ((*found)->embedding, std::vector<float>{1.5F});
+  EXPECT_EQ((*found)->quality_problems, std::vector<std::string>{"underexposed"});
+  EXPECT_EQ((*found)->measures, (std::vector<Measure>{{"luminance", 0.125}}));
+  EXPECT_FALSE(store_->FindPrediction("r-2", 0)->has_value());
+  EXPECT_EQ(dead_.count, 0);
+}
+
+TEST_F(FactConsumerTest, AnEventOfAnUnknownRoleIsSetAside) {
+  events::v1::PredictionEvent event;
+  event.set_request_id("r-1");
+  event.set_task("lights");
+  event.set_role("audience");
+  Publish({Wrap("tidewheel.predictions", "prediction.made", "r-1", event.SerializeAsString())});
+  Consume();
+  EXPECT_TRUE(tidewheel::testing::Eventually(seconds(30), [this] { return dead_.count == 1; }));
 }
 
 }  // namespace
