@@ -18,7 +18,10 @@ class FakeRunStore final : public RunStore {
   }
   Result<void> ForEachItem(
       const std::string& /*dataset_version_id*/,
-      const std::function<Result<void>(const DatasetItem&)>& /*visit*/) override {
+      const std::function<Result<void>(const DatasetItem&)>& visit) override {
+    for (const auto& item : items) {
+      if (auto visited = visit(item); !visited) return visited;
+    }
     return {};
   }
   Result<EnqueuedRun> Enqueue(const Run& run, std::size_t limit) override {
@@ -103,6 +106,7 @@ class FakeRunStore final : public RunStore {
     return runs.back();
   }
 
+  std::vector<DatasetItem> items;
   std::vector<Run> runs;
   Disagreement disagreement;
   bool taken_away = false;

@@ -1,6 +1,7 @@
 #include "tidewheel/training/execution/worker_process.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/util/delimited_message_util.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -10,6 +11,8 @@
 
 #include "tidewheel/testing/eventually.h"
 #include "tidewheel/testing/temp_folder.h"
+#include "tidewheel/training/domain/fake_run_store.h"
+#include "tidewheel/training/execution/process_launcher.h"
 #include "tidewheel/training/execution/worker_files.h"
 
 namespace tidewheel::training {
@@ -71,6 +74,58 @@ TEST_F(WorkerProcessTest, GoesWithItsOwner) {
     EXPECT_EQ(kill(pid, 0), 0);
   }
   EXPECT_NE(kill(pid, 0), 0);
+}
+
+class FixedTask final : public PreprocessingSource {
+ public:
+  Result<std::map<std::string, std::string>> Find(const std::string& /*task*/) override {
+    return std::map<std::string, std::string>{{"width", "8"}};
+  }
+  Result<std::vector<BehaviourTest>> FindTests(const std::string& /*task*/) override {
+    return std::vector<BehaviourTest>{{.name = "night",
+                                       .kind = BehaviourTest::Kind::kDirection,
+                                       .metadata_key = "light",
+                                       .metadata_value = "night",
+                                       .transform = "blur",
+                                       .amount = 2,
+                                       .min_share = 0.9}};
+  }
+};
+
+TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheTests) {
+  const tidewheel::testing::TempFolder folder;
+  FakeRunStore store;
+  store.items = {{.payload_ref = "obj:1", .split = "test", .metadata = {{"light", "night"}}}};
+  FixedTask task;
+  ProcessLauncher launcher(store, task,
+                           {.program = "/bin/true",
+                            .work_folder = folder.path(),
+                            .payloads_root = folder.path().string()});
+  training::Run run;
+  run.id = "run-1";
+  run.dataset.items = 1;
+  run.request.baseline =
+      BaselinePackage{.model_version_id = "mv-1", .files = {{"model.ts", "obj:2"}}};
+  const auto end = launcher.Launch(run, [](const Progress& /*progress*/) { return true; });
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_THAT(end->failure, HasSubstr("without a result"));
+
+  v1::WorkerJob job;
+  std::ifstream job_file(folder.path() / "run-1" / kJobFile, std::ios::binary);
+  ASSERT_TRUE(job.ParseFromIstream(&job_file));
+  ASSERT_EQ(job.baseline_files_size(), 1);
+  EXPECT_EQ(job.baseline_files(0).name(), "model.ts");
+  EXPECT_EQ(job.baseline_files(0).payload_ref(), "obj:2");
+  ASSERT_EQ(job.tests_size(), 1);
+  EXPECT_EQ(job.tests(0).kind(), model_registry::v1::MODEL_TEST_KIND_DIRECTION);
+  EXPECT_EQ(job.tests(0).metadata_value(), "night");
+  EXPECT_EQ(job.tests(0).amount(), 2);
+
+  std::ifstream items(folder.path() / "run-1" / kItemsFile, std::ios::binary);
+  google::protobuf::io::IstreamInputStream stream(&items);
+  v1::WorkerItem item;
+  ASSERT_TRUE(google::protobuf::util::ParseDelimitedFromZeroCopyStream(&item, &stream, nullptr));
+  EXPECT_EQ(item.metadata().at("light"), "night");
 }
 
 TEST(ReportReaderTest, TakesWholeMessagesOnlyAndTheNewest) {
