@@ -38,7 +38,8 @@ BatchFacts FactsFrom(const labeling::v1::Batch& batch) {
           .answered = batch.answered() + batch.unjudged(),
           .votes = batch.votes(),
           .labels = batch.labels(),
-          .state = batch.state()};
+          .state = batch.state(),
+          .labels_are_made = batch.has_completed_at()};
 }
 
 }  // namespace

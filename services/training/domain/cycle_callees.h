@@ -152,7 +152,8 @@ struct BatchFacts {
   std::uint32_t answered = 0;
   std::uint32_t votes = 0;
   std::uint32_t labels = 0;
-  std::string state{};  // "open", "complete" or "cancelled".
+  std::string state{};           // "open", "complete" or "cancelled".
+  bool labels_are_made = false;  // Of the votes that came, also where it was cancelled.
 };
 
 /// Labeling's side.

@@ -328,16 +328,25 @@ CycleDriver::Step CycleDriver::Label(Cycle& cycle, const TaskPolicy& task) {
     moves.details = details;
     return moves;
   }
-  if (batch->state == "cancelled") {
+  const bool timed_out = SecondsInStage(cycle) >= policy.label_seconds;
+  if (batch->state == "cancelled" && !timed_out) {
     return IsDecided(CycleState::kRejected, "the batch of labels was cancelled: " + so_far());
   }
-  if (SecondsInStage(cycle) < policy.label_seconds) {
+  if (!timed_out) {
     Progress waits = Waits(so_far());
     waits.details = details;
     return waits;
   }
-  const auto withdrawn = callees_.labels.Cancel(cycle.batch_id, "the cycle has waited long enough");
-  if (!withdrawn) return withdrawn.error();
+  if (batch->state != "cancelled") {
+    const auto withdrawn =
+        callees_.labels.Cancel(cycle.batch_id, "the cycle has waited long enough");
+    // The last vote may have come just now.
+    if (!withdrawn && withdrawn.error().code != ErrorCode::kFailedPrecondition) {
+      return withdrawn.error();
+    }
+    return GoesOn(so_far() + ", the rest is withdrawn");
+  }
+  if (!batch->labels_are_made) return Waits(so_far() + "; labels are made of what there is");
   const std::uint32_t enough = std::max(task.gate.min_samples, 1U);
   if (batch->labels < enough) {
     return IsDecided(CycleState::kRejected, so_far() + " within " + Text(policy.label_seconds) +

@@ -135,7 +135,7 @@ class FakePlatform final : public ModelDesk,
     if (const auto failed = Called("Enqueue")) return *failed;
     if (!batches.contains(wish.batch_id)) {
       const auto items = static_cast<std::uint32_t>(wish.samples.size());
-      batches[wish.batch_id] = {items, 0, 0, 0, "open"};
+      batches[wish.batch_id] = {items, 0, 0, 0, "open", false};
       asked += items;
     }
     if (const auto failed = Did()) return *failed;
@@ -153,6 +153,7 @@ class FakePlatform final : public ModelDesk,
   Result<void> Cancel(const std::string& batch_id, const std::string& /*reason*/) override {
     if (const auto failed = Called("CancelBatch")) return *failed;
     batches[batch_id].state = "cancelled";
+    batches[batch_id].labels_are_made = true;
     if (const auto failed = Did()) return *failed;
     return {};
   }

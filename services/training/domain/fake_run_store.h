@@ -16,9 +16,8 @@ class FakeRunStore final : public RunStore {
       return Error{ErrorCode::kNotFound, "no dataset version " + id};
     return DatasetVersion{id, "lights", "digest", 10, {"red", "green"}};
   }
-  Result<void> ForEachItem(
-      const std::string& /*dataset_version_id*/,
-      const std::function<Result<void>(const DatasetItem&)>& visit) override {
+  Result<void> ForEachItem(const std::string& /*dataset_version_id*/,
+                           const std::function<Result<void>(const DatasetItem&)>& visit) override {
     for (const auto& item : items) {
       if (auto visited = visit(item); !visited) return visited;
     }

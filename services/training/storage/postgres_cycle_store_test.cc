@@ -7,7 +7,6 @@
 #include <thread>
 
 #include "tidewheel/base/ids.h"
-#include "tidewheel/events/v1/events.pb.h"
 #include "tidewheel/postgres/migrator.h"
 #include "tidewheel/testing/postgres_server.h"
 #include "tidewheel/training/domain/cycle_starter.h"
