@@ -20,6 +20,7 @@ int main(int argc, char** argv) {
   tidewheel::cli::AddModelCommands(line);
   tidewheel::cli::AddPredictCommands(line);
   tidewheel::cli::AddMonitorCommands(line);
+  tidewheel::cli::AddCycleCommands(line);
   tidewheel::cli::AddTraceCommands(line);
   tidewheel::cli::AddAuditCommands(line);
   tidewheel::cli::AddAnalyzeCommands(line);

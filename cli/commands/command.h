@@ -71,6 +71,7 @@ Result<VersionedName> ParseVersionedName(const std::string& text);
 // One function a file; each adds its group of commands.
 void AddAuditCommands(CommandLine& line);
 void AddCompletionCommand(CommandLine& line);
+void AddCycleCommands(CommandLine& line);
 void AddDatasetCommands(CommandLine& line);
 void AddLabelCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);

@@ -84,6 +84,7 @@ Result<ExitStatus> Trace(CommandLine& line, const std::string& kind, const Trace
   if (kind == "run") request.set_run_id(options.id);
   if (kind == "dataset") request.set_dataset_version_id(options.id);
   if (kind == "sample") request.set_sample_id(options.id);
+  if (kind == "cycle") request.set_cycle_id(options.id);
   request.set_samples(options.samples);
   const auto trace = line.platform().Call(&v1::LineageService::Stub::Trace, request);
   if (!trace) return trace.error();
@@ -114,6 +115,7 @@ void AddTraceCommands(CommandLine& line) {
       {"run", "A run"},
       {"dataset", "A dataset version"},
       {"sample", "A sample"},
+      {"cycle", "A turn of the loop"},
   };
   for (const auto& [kind, description] : kinds) {
     const auto options = std::make_shared<TraceOptions>();
