@@ -41,6 +41,9 @@ void Fill(const DatasetRecipe& recipe, v1::DatasetRecipe* proto) {
   if (recipe.min_confidence) proto->set_min_confidence(*recipe.min_confidence);
   for (const std::string& source : recipe.sources) proto->add_sources(source);
   if (recipe.added_until) *proto->mutable_added_until() = rpc::ToProto(*recipe.added_until);
+  if (recipe.previous_dataset_version_id.empty()) return;
+  proto->set_previous_dataset_version_id(recipe.previous_dataset_version_id.text());
+  proto->set_new_sample_weight(recipe.new_sample_weight);
 }
 
 void Fill(const SplitReport& report, v1::SplitReport* proto) {
@@ -68,11 +71,14 @@ void Fill(const SplitReport& report, v1::SplitReport* proto) {
 Result<DatasetRecipe> FromProto(const v1::DatasetRecipe& proto) {
   const auto weighting = FromProto(proto.class_weighting());
   if (!weighting) return weighting.error();
-  DatasetRecipe recipe{.task = proto.task(),
-                       .class_weighting = *weighting,
-                       .min_confidence = {},
-                       .sources = {proto.sources().begin(), proto.sources().end()},
-                       .added_until = {}};
+  DatasetRecipe recipe{
+      .task = proto.task(),
+      .class_weighting = *weighting,
+      .min_confidence = {},
+      .sources = {proto.sources().begin(), proto.sources().end()},
+      .added_until = {},
+      .previous_dataset_version_id = DatasetVersionId(proto.previous_dataset_version_id()),
+      .new_sample_weight = proto.new_sample_weight() == 0 ? 1 : proto.new_sample_weight()};
   if (proto.has_min_confidence()) recipe.min_confidence = proto.min_confidence();
   if (proto.has_added_until()) {
     const auto until = rpc::FromProto(proto.added_until());

@@ -56,7 +56,8 @@ grpc::Status CurationHandler::BuildDatasetVersion(grpc::ServerContext* /*context
   const auto recipe = FromProto(request->recipe());
   if (!recipe) return rpc::ToGrpcStatus(recipe.error());
 
-  const auto outcome = builder_.Build(*recipe, request->description(), request->actor());
+  const auto outcome =
+      builder_.Build(*recipe, request->description(), request->actor(), request->request_id());
   if (!outcome) return rpc::ToGrpcStatus(outcome.error());
 
   *response->mutable_dataset_version() = ToProto(outcome->version);

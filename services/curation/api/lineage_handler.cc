@@ -26,12 +26,15 @@ Result<Lineage> TraceSubject(LineageTracer& tracer, const v1::TraceRequest& requ
                      "sample_id \"" + request.sample_id().substr(0, 64) + "\" is not a UUID"};
       }
       return tracer.TraceSample(SampleId(request.sample_id()));
+    case v1::TraceRequest::kCycleId:
+      return tracer.TraceCycle(request.cycle_id(), request.samples());
     case v1::TraceRequest::SUBJECT_NOT_SET:
       break;
   }
-  return Error{ErrorCode::kInvalidArgument,
-               "give prediction_request_id, model_version_id, run_id, dataset_version_id or "
-               "sample_id"};
+  return Error{
+      ErrorCode::kInvalidArgument,
+      "give prediction_request_id, model_version_id, run_id, dataset_version_id, sample_id "
+      "or cycle_id"};
 }
 
 }  // namespace

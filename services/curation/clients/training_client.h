@@ -21,6 +21,7 @@ class TrainingClient final : public RunBook {
                           std::chrono::milliseconds call_limit = std::chrono::milliseconds{5'000});
 
   Result<RunFacts> FindRun(const std::string& id) override;
+  Result<CycleFacts> FindCycle(const std::string& id, std::size_t samples) override;
 
  private:
   const std::shared_ptr<grpc::Channel> channel_;

@@ -40,6 +40,9 @@ struct DatasetRecipe {
   std::optional<double> min_confidence{};  // Nothing: as the task says.
   std::vector<std::string> sources{};      // Empty: all.
   std::optional<Timestamp> added_until{};  // Nothing: all there is now.
+  /// Training samples that this version does not hold weigh `new_sample_weight` times as much.
+  DatasetVersionId previous_dataset_version_id{};  // Empty: none is new.
+  double new_sample_weight = 1;
 };
 
 struct ClassCount {

@@ -19,6 +19,8 @@ constexpr std::size_t kMaxSources = 100;
 constexpr std::size_t kMaxSourceBytes = 256;
 constexpr std::size_t kMaxDescriptionBytes = 4'096;
 constexpr std::size_t kMaxActorBytes = 256;
+constexpr std::size_t kMaxRequestBytes = 128;
+constexpr double kMaxNewSampleWeight = 1'000;
 
 Result<void> CheckText(std::string_view what, std::string_view text, std::size_t limit) {
   if (text.size() > limit) {
@@ -53,6 +55,15 @@ Result<void> Check(const DatasetRecipe& recipe, Timestamp now) {
     return Error{ErrorCode::kInvalidArgument,
                  "recipe.added_until " + FormatUtc(*recipe.added_until) +
                      " lies in the future: a later build would differ"};
+  }
+  if (!(recipe.new_sample_weight > 0 && recipe.new_sample_weight <= kMaxNewSampleWeight)) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "recipe.new_sample_weight is " + JsonNumber(recipe.new_sample_weight) +
+                     ", it must lie above 0, up to " + JsonNumber(kMaxNewSampleWeight)};
+  }
+  if (recipe.previous_dataset_version_id.empty() && recipe.new_sample_weight != 1) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "recipe.new_sample_weight says nothing without previous_dataset_version_id"};
   }
   return {};
 }
@@ -150,13 +161,17 @@ Result<SplitReport> Judge(const SelectionCounts& counts, const TaskPolicy& task,
 }  // namespace
 
 Result<BuildOutcome> DatasetBuilder::Build(DatasetRecipe recipe, const std::string& description,
-                                           const std::string& actor) {
+                                           const std::string& actor,
+                                           const std::string& request_id) {
   const auto started = std::chrono::steady_clock::now();
   if (const auto checked = Check(recipe, clock_.Now()); !checked) return checked.error();
   if (const auto checked = CheckText("description", description, kMaxDescriptionBytes); !checked) {
     return checked.error();
   }
   if (const auto checked = CheckText("actor", actor, kMaxActorBytes); !checked) {
+    return checked.error();
+  }
+  if (const auto checked = CheckText("request_id", request_id, kMaxRequestBytes); !checked) {
     return checked.error();
   }
   const auto task = tasks_.FindNewest(recipe.task);
@@ -168,13 +183,35 @@ Result<BuildOutcome> DatasetBuilder::Build(DatasetRecipe recipe, const std::stri
   recipe.sources.erase(std::unique(recipe.sources.begin(), recipe.sources.end()),
                        recipe.sources.end());
 
+  std::optional<Digest> previous;
+  if (!recipe.previous_dataset_version_id.empty()) {
+    const auto found = store_.Find(recipe.previous_dataset_version_id);
+    if (!found) return Prefixed("recipe.previous_dataset_version_id: ", found.error());
+    if (found->task != recipe.task) {
+      return Error{ErrorCode::kInvalidArgument, "recipe.previous_dataset_version_id is of task " +
+                                                    found->task + ", not of " + recipe.task};
+    }
+    previous = found->digest;
+  }
+
   const SelectionRule rule{.task = task->name,
                            .classes = task->classes,
                            .min_confidence = *recipe.min_confidence,
                            .sources = recipe.sources,
-                           .added_until = recipe.added_until};
-  auto outcome = store_.Build(rule, [&](Selection& selection) {
-    return BuildFrom(selection, *task, recipe, description, actor);
+                           .added_until = recipe.added_until,
+                           .previous = recipe.previous_dataset_version_id,
+                           .new_sample_weight = recipe.new_sample_weight};
+  auto outcome = store_.Build(rule, [&](Selection& selection) -> Result<BuildOutcome> {
+    if (!request_id.empty()) {
+      auto there = selection.FindByRequest(request_id);
+      if (!there) return there.error();
+      if (*there) return BuildOutcome{.version = **std::move(there), .created = false};
+    }
+    auto built = BuildFrom(selection, *task, recipe, previous, description, actor);
+    if (!built || request_id.empty()) return built;
+    const auto kept = selection.KeepRequest(request_id, built->version, clock_.Now());
+    if (!kept) return kept.error();
+    return built;
   });
   if (!outcome) return outcome.error();
 
@@ -191,6 +228,7 @@ Result<BuildOutcome> DatasetBuilder::Build(DatasetRecipe recipe, const std::stri
 
 Result<BuildOutcome> DatasetBuilder::BuildFrom(Selection& selection, const TaskPolicy& task,
                                                const DatasetRecipe& recipe,
+                                               const std::optional<Digest>& previous,
                                                const std::string& description,
                                                const std::string& actor) {
   const auto counts = selection.Count();
@@ -200,11 +238,10 @@ Result<BuildOutcome> DatasetBuilder::BuildFrom(Selection& selection, const TaskP
 
   std::vector<double> weights;
   for (const ClassCount& count : report->classes) weights.push_back(count.weight);
-  ManifestWriter manifest(task, recipe, weights);
+  ManifestWriter manifest(task, recipe, weights, previous);
   const auto visited =
-      selection.VisitItems([&](const Digest& sha256, std::size_t class_index, Split split) {
-        manifest.Add(sha256, class_index, split);
-      });
+      selection.VisitItems([&](const Digest& sha256, std::size_t class_index, Split split,
+                               bool is_new) { manifest.Add(sha256, class_index, split, is_new); });
   if (!visited) return visited.error();
 
   const Digest digest = archive_.DigestOf(manifest.text());

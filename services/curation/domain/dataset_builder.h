@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "tidewheel/base/clock.h"
@@ -28,14 +29,15 @@ class DatasetBuilder {
   /// Joins samples in use with the labels in force, writes the manifest and keeps the version,
   /// unless one of the same digest is there. kNotFound: the task. kInvalidArgument: the recipe.
   /// kFailedPrecondition: nothing is labeled, a split is empty, or the training split lacks a
-  /// class.
+  /// class. A repeat with the same `request_id` (empty: none) returns what the first one returned,
+  /// whatever was labeled since.
   Result<BuildOutcome> Build(DatasetRecipe recipe, const std::string& description,
-                             const std::string& actor);
+                             const std::string& actor, const std::string& request_id = {});
 
  private:
   Result<BuildOutcome> BuildFrom(Selection& selection, const TaskPolicy& task,
-                                 const DatasetRecipe& recipe, const std::string& description,
-                                 const std::string& actor);
+                                 const DatasetRecipe& recipe, const std::optional<Digest>& previous,
+                                 const std::string& description, const std::string& actor);
 
   TaskCatalogue& tasks_;
   DatasetStore& store_;

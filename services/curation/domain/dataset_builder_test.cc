@@ -187,5 +187,40 @@ TEST_F(DatasetBuilderTest, RecipeIsChecked) {
   EXPECT_EQ(unknown.error().code, ErrorCode::kNotFound);
 }
 
+TEST_F(DatasetBuilderTest, ARepeatWithTheSameRequestMakesNoSecondVersion) {
+  const auto first = builder_.Build({.task = "lights"}, "", "ann", "cycle-1");
+  ASSERT_TRUE(first.ok());
+  Add(1, "red", Split::kTraining);  // Labeled between the call and its repeat.
+  const auto again = builder_.Build({.task = "lights"}, "", "ann", "cycle-1");
+  ASSERT_TRUE(again.ok());
+  EXPECT_FALSE(again->created);
+  EXPECT_EQ(again->version.dataset_version_id, first->version.dataset_version_id);
+  const auto other = builder_.Build({.task = "lights"}, "", "ann", "cycle-2");
+  ASSERT_TRUE(other.ok());
+  EXPECT_TRUE(other->created);
+}
+
+TEST_F(DatasetBuilderTest, NewSamplesAreThoseThePreviousVersionDoesNotHold) {
+  const auto first = Build();
+  ASSERT_TRUE(first.ok());
+  Add(1, "red", Split::kTraining);
+  store_.samples.back().is_new = true;
+  DatasetRecipe recipe{.task = "lights"};
+  recipe.previous_dataset_version_id = first->version.dataset_version_id;
+  recipe.new_sample_weight = 3;
+  const auto second = Build(recipe);
+  ASSERT_TRUE(second.ok()) << second.error().message;
+  EXPECT_EQ(second->version.recipe.new_sample_weight, 3);
+  EXPECT_EQ(store_.last_rule.previous, first->version.dataset_version_id);
+
+  recipe.previous_dataset_version_id = DatasetVersionId("gone");
+  EXPECT_EQ(Build(recipe).error().code, ErrorCode::kNotFound);
+  recipe.new_sample_weight = 0;
+  EXPECT_EQ(Build(recipe).error().code, ErrorCode::kInvalidArgument);
+  recipe = {.task = "lights"};
+  recipe.new_sample_weight = 2;
+  EXPECT_EQ(Build(recipe).error().code, ErrorCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace tidewheel::curation

@@ -19,6 +19,8 @@ struct SelectionRule {
   double min_confidence = 0;
   std::vector<std::string> sources;
   std::optional<Timestamp> added_until;
+  DatasetVersionId previous{};   // Empty: no sample is new.
+  double new_sample_weight = 1;  // Of new training samples, beside their class's weight.
 };
 
 /// What a selection holds, and what it left out.
@@ -40,13 +42,18 @@ struct SelectionCounts {
 /// The samples of one build as they stood at one moment.
 class Selection {
  public:
-  using Visitor = std::function<void(const Digest& sha256, std::size_t class_index, Split split)>;
+  using Visitor =
+      std::function<void(const Digest& sha256, std::size_t class_index, Split split, bool is_new)>;
 
   virtual ~Selection() = default;
   virtual Result<SelectionCounts> Count() = 0;
   /// Every item, in the order of digest, split name, class; read in pieces.
   virtual Result<void> VisitItems(const Visitor& visit) = 0;
   virtual Result<std::optional<DatasetVersion>> FindByDigest(const Digest& digest) = 0;
+  /// What an earlier build with this id of its caller's came to.
+  virtual Result<std::optional<DatasetVersion>> FindByRequest(const std::string& request_id) = 0;
+  virtual Result<void> KeepRequest(const std::string& request_id, const DatasetVersion& version,
+                                   Timestamp now) = 0;
   /// Adds the version with its items and queues its event. Fills in id and version number.
   virtual Result<DatasetVersion> Save(DatasetVersion version) = 0;
 };

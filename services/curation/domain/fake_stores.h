@@ -65,6 +65,7 @@ class FakeDatasetStore final : public DatasetStore {
     std::string class_name;  // Empty: unlabeled.
     Split split = Split::kTraining;
     double confidence = 1;
+    bool is_new = false;  // The previous version does not hold it.
   };
 
   Result<BuildOutcome> Build(const SelectionRule& rule, const Body& body) override {
@@ -126,6 +127,7 @@ class FakeDatasetStore final : public DatasetStore {
   std::vector<LabeledSample> samples;
   std::vector<DatasetVersion> versions;
   std::vector<DatasetItem> items;  // Whatever the version.
+  std::map<std::string, DatasetVersion> requests;
   SelectionRule last_rule;
   int builds = 0;
 
@@ -160,11 +162,23 @@ class FakeDatasetStore final : public DatasetStore {
       for (const LabeledSample& sample : sorted) {
         const auto found = std::find(rule_.classes.begin(), rule_.classes.end(), sample.class_name);
         if (found == rule_.classes.end() || sample.confidence < rule_.min_confidence) continue;
-        visit(sample.sha256, static_cast<std::size_t>(found - rule_.classes.begin()), sample.split);
+        const bool is_new = !rule_.previous.empty() && sample.is_new;
+        visit(sample.sha256, static_cast<std::size_t>(found - rule_.classes.begin()), sample.split,
+              is_new);
       }
       return {};
     }
 
+    Result<std::optional<DatasetVersion>> FindByRequest(const std::string& request_id) override {
+      const auto found = store_.requests.find(request_id);
+      if (found == store_.requests.end()) return std::optional<DatasetVersion>();
+      return std::optional(found->second);
+    }
+    Result<void> KeepRequest(const std::string& request_id, const DatasetVersion& version,
+                             Timestamp /*now*/) override {
+      store_.requests.emplace(request_id, version);
+      return {};
+    }
     Result<std::optional<DatasetVersion>> FindByDigest(const Digest& digest) override {
       const auto found = store_.FindByDigest(digest);
       return found ? std::optional(*found) : std::optional<DatasetVersion>();
@@ -200,6 +214,11 @@ class FakeLineageSources final : public PredictionLog,
     if (training_failure) return *training_failure;
     return Look(runs, id, "run");
   }
+  Result<CycleFacts> FindCycle(const std::string& id, std::size_t samples_shown) override {
+    auto facts = Look(cycles, id, "cycle");
+    if (facts && facts->chosen.size() > samples_shown) facts->chosen.resize(samples_shown);
+    return facts;
+  }
   Result<std::vector<DatasetItem>> Examples(const DatasetVersionId& /*dataset*/,
                                             const std::string& preferred_class,
                                             std::size_t at_most) override {
@@ -230,6 +249,7 @@ class FakeLineageSources final : public PredictionLog,
   std::map<std::string, PredictionFacts> predictions;
   std::map<std::string, ModelVersionFacts> models;
   std::map<std::string, RunFacts> runs;
+  std::map<std::string, CycleFacts> cycles;
   std::vector<DatasetItem> items;
   std::vector<SampleFacts> samples;
   std::vector<LabelFacts> labels;

@@ -62,6 +62,35 @@ struct RunFacts {
   Timestamp queued_at{};
 };
 
+/// A turn of the loop, as training tells it.
+struct CycleFacts {
+  std::string cycle_id;
+  std::string task;
+  std::string state;
+  std::string reason;
+  std::string trigger;
+  std::string alert_id;  // Empty: none started it.
+  std::string alert_cause;
+  std::string actor;
+  std::string baseline_model_version_id;
+  std::string dataset_version_id;
+  std::string run_id;
+  std::string candidate_model_version_id;
+  std::string gate_evaluation_id;
+  std::map<std::string, std::string> criteria;  // "pass: ..." by name.
+  std::uint32_t labels = 0;
+  double cpu_seconds = 0;
+  std::optional<double> gain;
+  std::uint64_t harmed_requests = 0;
+  Timestamp started_at{};
+  struct Chosen {
+    std::string sample_id;
+    std::string reason;  // "drifted" and so on.
+  };
+  std::vector<Chosen> chosen;  // The first ones.
+  std::uint64_t acquired = 0;  // All of them.
+};
+
 struct SampleFacts {
   std::string sample_id;
   std::string task;
@@ -117,6 +146,8 @@ class RunBook {
  public:
   virtual ~RunBook() = default;
   virtual Result<RunFacts> FindRun(const std::string& id) = 0;
+  /// With the first `samples` of those that it chose.
+  virtual Result<CycleFacts> FindCycle(const std::string& id, std::size_t samples) = 0;
 };
 
 /// Our own tables and the views of samples, labels and votes.

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <utility>
@@ -104,6 +105,27 @@ LineageNode NodeOf(const RunFacts& facts) {
   Put(node, "dataset_digest", facts.dataset_digest);
   Put(node, "actor", facts.actor);
   PutMetrics(node, facts.test_metrics);
+  return node;
+}
+
+LineageNode NodeOf(const CycleFacts& facts) {
+  LineageNode node{.kind = "cycle",
+                   .id = facts.cycle_id,
+                   .title = facts.task + " cycle, " + facts.state +
+                            (facts.reason.empty() ? "" : ": " + facts.reason),
+                   .attributes = {{"task", facts.task},
+                                  {"state", facts.state},
+                                  {"trigger", facts.trigger},
+                                  {"labels", std::to_string(facts.labels)},
+                                  {"cpu_seconds", JsonNumber(facts.cpu_seconds)},
+                                  {"samples", std::to_string(facts.acquired)}},
+                   .at = facts.started_at};
+  Put(node, "actor", facts.actor);
+  Put(node, "baseline_model_version", facts.baseline_model_version_id);
+  if (facts.gain) Put(node, "gain", JsonNumber(*facts.gain));
+  if (facts.harmed_requests > 0) {
+    Put(node, "harmed_requests", std::to_string(facts.harmed_requests));
+  }
   return node;
 }
 
@@ -258,12 +280,72 @@ class LineageTracer::Walk {
     return {};
   }
 
+  Result<void> FromCycle(const std::string& id) {
+    const auto facts = tracer_.runs_.FindCycle(id, samples_);
+    if (!facts) return facts.error();
+    Add(NodeOf(*facts));
+    if (!facts->alert_id.empty()) {
+      Link(id, facts->alert_id, "triggered by");
+      Add({.kind = "alert",
+           .id = facts->alert_id,
+           .title = facts->alert_cause,
+           .attributes = {{"cause", facts->alert_cause}},
+           .at = {}});
+    }
+    if (const auto added = AddChosen(*facts); !added) return added;
+    if (!facts->gate_evaluation_id.empty()) {
+      Link(id, facts->gate_evaluation_id, "judged by");
+      Add({.kind = "gate",
+           .id = facts->gate_evaluation_id,
+           .title = std::to_string(facts->criteria.size()) + " criteria",
+           .attributes = facts->criteria,
+           .at = {}});
+    }
+    // As far as it came.
+    if (!facts->candidate_model_version_id.empty()) {
+      Link(id, facts->candidate_model_version_id, "made");
+      return FromModelVersion(facts->candidate_model_version_id);
+    }
+    if (!facts->run_id.empty()) {
+      Link(id, facts->run_id, "made");
+      return FromRun(facts->run_id);
+    }
+    if (facts->dataset_version_id.empty()) return {};
+    Link(id, facts->dataset_version_id, "made");
+    return FromDatasetVersion(DatasetVersionId(facts->dataset_version_id));
+  }
+
   Lineage Take() { return std::move(lineage_); }
 
  private:
-  void Add(LineageNode node) { lineage_.nodes.push_back(std::move(node)); }
+  /// Each thing once, however many ways lead to it.
+  void Add(LineageNode node) {
+    if (known_.insert(node.id).second) lineage_.nodes.push_back(std::move(node));
+  }
   void Link(const std::string& from, const std::string& to, const std::string& relation) {
-    lineage_.edges.push_back({from, to, relation});
+    if (linked_.insert(from + "\n" + to).second) lineage_.edges.push_back({from, to, relation});
+  }
+
+  Result<void> AddChosen(const CycleFacts& facts) {
+    std::vector<SampleId> ids;
+    for (const auto& chosen : facts.chosen) {
+      Link(facts.cycle_id, chosen.sample_id, "chose as " + chosen.reason);
+      ids.emplace_back(chosen.sample_id);
+    }
+    const auto samples = tracer_.store_.FindSamples(ids);
+    if (!samples) return samples.error();
+    for (const SampleFacts& sample : *samples) Add(NodeOf(sample));
+    const auto labels = tracer_.store_.FindLabels(ids);
+    if (!labels) return labels.error();
+    std::unordered_map<std::string, std::string> label_of;
+    for (const LabelFacts& label : *labels) {
+      Link(label.sample_id, label.label_id, "labeled by");
+      Add(NodeOf(label));
+      label_of.emplace(label.sample_id, label.label_id);
+    }
+    const auto voted = AddVotes(ids, label_of);
+    if (!voted) return voted.error();
+    return {};
   }
 
   /// What was asked for must be there; further down a gap is part of the answer.
@@ -348,6 +430,8 @@ class LineageTracer::Walk {
   LineageTracer& tracer_;
   const std::size_t samples_;
   std::string preferred_class_;
+  std::set<std::string> known_;   // Nodes by id.
+  std::set<std::string> linked_;  // Edges by both ends.
   Lineage lineage_;
 };
 
@@ -382,6 +466,14 @@ Result<Lineage> LineageTracer::TraceDatasetVersion(const DatasetVersionId& id,
   if (!count) return count.error();
   Walk walk(*this, *count);
   if (const auto walked = walk.FromDatasetVersion(id); !walked) return walked.error();
+  return walk.Take();
+}
+
+Result<Lineage> LineageTracer::TraceCycle(const std::string& id, std::int64_t samples) {
+  const auto count = SampleCount(samples);
+  if (!count) return count.error();
+  Walk walk(*this, *count);
+  if (const auto walked = walk.FromCycle(id); !walked) return walked.error();
   return walk.Take();
 }
 

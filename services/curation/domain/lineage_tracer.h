@@ -29,6 +29,8 @@ class LineageTracer {
   Result<Lineage> TraceRun(const std::string& id, std::int64_t samples);
   Result<Lineage> TraceDatasetVersion(const DatasetVersionId& id, std::int64_t samples);
   Result<Lineage> TraceSample(const SampleId& id);
+  /// The alert, the samples that the cycle chose with their votes, the gate, and what it made.
+  Result<Lineage> TraceCycle(const std::string& id, std::int64_t samples);
 
  private:
   class Walk;

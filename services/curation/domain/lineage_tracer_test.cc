@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 
 #include "tidewheel/curation/domain/fake_stores.h"
@@ -188,6 +189,40 @@ TEST_F(LineageTracerTest, NumberOfSamplesIsBounded) {
     ASSERT_FALSE(lineage.ok());
     EXPECT_EQ(lineage.error().code, ErrorCode::kInvalidArgument);
   }
+}
+
+TEST_F(LineageTracerTest, ACycleLeadsToItsAlertItsSamplesItsGateAndWhatItMade) {
+  CycleFacts cycle;
+  cycle.cycle_id = "cycle-1";
+  cycle.task = "lights";
+  cycle.state = "promoted";
+  cycle.trigger = "alert";
+  cycle.alert_id = "alert-1";
+  cycle.alert_cause = "data_drift";
+  cycle.candidate_model_version_id = "model-1";
+  cycle.gate_evaluation_id = "gate-1";
+  cycle.criteria = {{"better_on_new", "pass: 9 pairs won"}};
+  cycle.chosen = {{"sample-0", "drifted"}, {"sample-2", "random"}};
+  cycle.acquired = 2;
+  world_.cycles["cycle-1"] = cycle;
+
+  const auto traced = tracer_.TraceCycle("cycle-1", 5);
+  ASSERT_TRUE(traced.ok()) << traced.error().message;
+  EXPECT_EQ(traced->nodes.front().kind, "cycle");
+  std::map<std::string, int> kinds;
+  for (const auto& node : traced->nodes) ++kinds[node.kind];
+  EXPECT_EQ(kinds["alert"], 1);
+  EXPECT_EQ(kinds["gate"], 1);
+  EXPECT_EQ(kinds["model version"], 1);
+  EXPECT_EQ(kinds["run"], 1);
+  EXPECT_EQ(kinds["dataset version"], 1);
+  EXPECT_EQ(kinds["sample"], 3);  // Two chosen ones stand in the dataset version too.
+  const auto chose = std::find_if(traced->edges.begin(), traced->edges.end(), [](const auto& edge) {
+    return edge.from_id == "cycle-1" && edge.to_id == "sample-2";
+  });
+  ASSERT_NE(chose, traced->edges.end());
+  EXPECT_EQ(chose->relation, "chose as random");
+  EXPECT_EQ(tracer_.TraceCycle("cycle-9", 5).error().code, ErrorCode::kNotFound);
 }
 
 }  // namespace

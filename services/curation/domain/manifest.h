@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,18 +22,21 @@ namespace tidewheel::curation {
 class ManifestWriter {
  public:
   /// `recipe` has its `min_confidence`. `weights` belong to the classes of `task`, for the training
-  /// split; elsewhere every item weighs 1.
+  /// split; elsewhere every item weighs 1. `previous` is the digest of the version that the recipe
+  /// calls the previous one; it and the new samples' weight stand in the text only where there is
+  /// one.
   ManifestWriter(const TaskPolicy& task, const DatasetRecipe& recipe,
-                 std::span<const double> weights);
+                 std::span<const double> weights, const std::optional<Digest>& previous = {});
 
   /// Items come in the order of digest, then split name, then class.
-  void Add(const Digest& sha256, std::size_t class_index, Split split);
+  void Add(const Digest& sha256, std::size_t class_index, Split split, bool is_new = false);
 
   std::uint64_t items() const { return items_; }
   const std::string& text() const { return text_; }
 
  private:
-  std::vector<std::string> middles_[3];  // What follows the digest, by split and class.
+  std::vector<std::string> middles_[3];    // What follows the digest, by split and class.
+  std::vector<std::string> new_training_;  // The same of new training samples.
   std::string text_;
   std::uint64_t items_ = 0;
 };

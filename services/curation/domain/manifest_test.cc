@@ -51,6 +51,29 @@ TEST(ManifestWriterTest, MomentOfTheRecipeStandsInTheHeader) {
             std::string::npos);
 }
 
+TEST(ManifestWriterTest, NewSamplesStandInItOnlyWhereThereIsAPreviousVersion) {
+  const TaskPolicy task{.name = "t", .version = 1, .classes = {"a", "b"}, .min_confidence = 0};
+  DatasetRecipe recipe{.task = "t"};
+  Digest digest;
+  digest.bytes.fill(0x01);
+  ManifestWriter before(task, recipe, std::vector<double>{1, 1});
+  before.Add(digest, 0, Split::kTraining, true);
+  EXPECT_EQ(before.text().find("previous"), std::string::npos);
+
+  recipe.previous_dataset_version_id = DatasetVersionId("version-1");
+  recipe.new_sample_weight = 4;
+  ManifestWriter manifest(task, recipe, std::vector<double>{0.5, 1}, digest);
+  manifest.Add(digest, 0, Split::kTraining, true);
+  manifest.Add(digest, 0, Split::kTraining, false);
+  manifest.Add(digest, 0, Split::kTest, true);
+  EXPECT_NE(manifest.text().find(R"("added_until":null,"previous":")" + digest.Hex() +
+                                 R"(","new_sample_weight":4}})"),
+            std::string::npos);
+  EXPECT_NE(manifest.text().find(R"("split":"training","weight":2})"), std::string::npos);
+  EXPECT_NE(manifest.text().find(R"("split":"training","weight":0.5})"), std::string::npos);
+  EXPECT_NE(manifest.text().find(R"("split":"test","weight":1})"), std::string::npos);
+}
+
 TEST(JsonQuotedTest, EscapesWhatJsonAsksFor) {
   EXPECT_EQ(JsonQuoted("a\"b\\c\n\x01é"), "\"a\\\"b\\\\c\\u000a\\u0001é\"");
 }

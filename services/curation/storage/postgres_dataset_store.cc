@@ -54,9 +54,13 @@ SELECT (SELECT count(*) FROM (SELECT FROM picked WHERE group_key <> ''
 constexpr char kItemOrder[] = R"(s.sha256, s.split COLLATE "C", c.place, s.sample_id)";
 
 // $5: the task's classes.
+// New is what the previous version ($6) does not hold, by content: then a rebuild from the same
+// data says the same.
 const std::string kDeclareItems = R"(
 DECLARE picked_items NO SCROLL CURSOR FOR
-SELECT p.sha256, p.place - 1, p.split
+SELECT p.sha256, p.place - 1, p.split,
+       $6::uuid IS NOT NULL AND NOT EXISTS (
+         SELECT FROM dataset_items o WHERE o.dataset_version_id = $6::uuid AND o.sha256 = p.sha256)
 FROM (SELECT s.sha256, c.place, s.split, row_number() OVER (ORDER BY )" +
                                   std::string(kItemOrder) + R"() AS number
       FROM (SELECT s.sample_id, s.sha256, s.split, l.class_name )" +
@@ -64,14 +68,19 @@ FROM (SELECT s.sha256, c.place, s.split, row_number() OVER (ORDER BY )" +
       JOIN unnest($5::text[]) WITH ORDINALITY AS c (class_name, place) ON c.class_name = s.class_name) AS p
 ORDER BY p.number)";
 
-// $6: the version's id, $7: the classes' weights.
+// $6: the version's id, $7: the classes' weights, $8 and $9: the previous version and the weight of
+// what it does not hold.
 const std::string kInsertItems = R"(
 INSERT INTO dataset_items (dataset_version_id, ordinal, sample_id, sha256, payload_ref, class_index, split, weight,
                            label_id, label_confidence)
 SELECT $6::uuid, row_number() OVER (ORDER BY )" +
                                  std::string(kItemOrder) + R"() - 1, s.sample_id, s.sha256,
        s.payload_ref, c.place - 1, s.split,
-       CASE WHEN s.split = 'training' THEN ($7::double precision[])[c.place] ELSE 1 END, s.label_id, s.confidence
+       CASE WHEN s.split <> 'training' THEN 1
+            WHEN $8::uuid IS NOT NULL AND NOT EXISTS (
+              SELECT FROM dataset_items o WHERE o.dataset_version_id = $8::uuid AND o.sha256 = s.sha256)
+            THEN ($7::double precision[])[c.place] * $9::double precision
+            ELSE ($7::double precision[])[c.place] END, s.label_id, s.confidence
 FROM (SELECT s.sample_id, s.sha256, s.payload_ref, s.split, l.class_name, l.label_id, l.confidence )" +
                                  kPicked + R"() AS s
 JOIN unnest($5::text[]) WITH ORDINALITY AS c (class_name, place) ON c.class_name = s.class_name)";
@@ -86,9 +95,10 @@ constexpr char kInsertVersion[] = R"(
 INSERT INTO dataset_versions (dataset_version_id, task, version, digest, task_version, class_weighting, min_confidence,
                               sources, added_until, classes, items, votes, training, validation, test, imbalance,
                               groups_across_splits, equal_payloads_across_splits, unlabeled, low_confidence, deactivated,
-                              manifest_ref, description, built_at, built_by)
+                              manifest_ref, description, built_at, built_by, previous_dataset_version_id,
+                              new_sample_weight)
 VALUES ($1::uuid, $2, $3, $4, $5, $6, $7, $8::text[], $9::timestamptz, $10::text[], $11, $12, $13, $14, $15, $16, $17, $18,
-        $19, $20, $21, $22, $23, $24, $25))";
+        $19, $20, $21, $22, $23, $24, $25, $26, $27))";
 
 constexpr char kInsertClasses[] = R"(
 INSERT INTO dataset_classes (dataset_version_id, class_index, class_name, training, validation, test, weight)
@@ -99,7 +109,8 @@ FROM unnest($2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::double pre
 const std::string kSelectVersions = R"(
 SELECT dataset_version_id, task, version, digest, task_version, class_weighting, min_confidence, sources, added_until,
        items, votes, training, validation, test, imbalance, groups_across_splits, equal_payloads_across_splits, unlabeled,
-       low_confidence, deactivated, manifest_ref, description, built_at, built_by
+       low_confidence, deactivated, manifest_ref, description, built_at, built_by, previous_dataset_version_id,
+       new_sample_weight
 FROM dataset_versions
 )";
 
@@ -145,7 +156,12 @@ Result<DatasetVersion> VersionOf(const pqxx::row& row) {
                     .class_weighting = *weighting,
                     .min_confidence = row["min_confidence"].as<double>(),
                     .sources = TextsOf(row["sources"]),
-                    .added_until = row["added_until"].as<std::optional<Timestamp>>()};
+                    .added_until = row["added_until"].as<std::optional<Timestamp>>(),
+                    .previous_dataset_version_id =
+                        DatasetVersionId(row["previous_dataset_version_id"].is_null()
+                                             ? ""
+                                             : row["previous_dataset_version_id"].c_str()),
+                    .new_sample_weight = row["new_sample_weight"].as<double>()};
   version.items = row["items"].as<std::uint64_t>();
   version.votes = row["votes"].as<std::uint64_t>();
   SplitReport& report = version.report;
@@ -231,7 +247,7 @@ class PostgresSelection final : public Selection {
   Result<void> VisitItems(const Visitor& visit) override {
     // All rows will be read: plan for the last one, not for the first.
     tx_.exec("SET LOCAL cursor_tuple_fraction = 1");
-    Exec(kDeclareItems, classes_.Parameter());
+    Exec(kDeclareItems, classes_.Parameter(), Previous());
     const std::string fetch = "FETCH " + std::to_string(kRowsAtOnce) + " FROM picked_items";
     while (true) {
       const auto rows = tx_.exec(fetch);
@@ -239,7 +255,7 @@ class PostgresSelection final : public Selection {
       for (const auto& row : rows) {
         const auto split = ParseSplit(row[2].c_str());
         if (!split) return Error{ErrorCode::kInternal, split.error().message};
-        visit(postgres::DigestOf(row[0]), row[1].as<std::size_t>(), *split);
+        visit(postgres::DigestOf(row[0]), row[1].as<std::size_t>(), *split, row[3].as<bool>());
       }
     }
     tx_.exec("CLOSE picked_items");
@@ -252,6 +268,28 @@ class PostgresSelection final : public Selection {
     if (!versions) return versions.error();
     if (versions->empty()) return std::optional<DatasetVersion>();
     return std::optional(std::move(versions->front()));
+  }
+
+  Result<std::optional<DatasetVersion>> FindByRequest(const std::string& request_id) override {
+    auto versions =
+        VersionsOf(tx_, tx_.exec_params(kSelectVersions + "WHERE dataset_version_id = (SELECT "
+                                                          "dataset_version_id FROM build_requests "
+                                                          "WHERE request_id = $1)",
+                                        request_id));
+    if (!versions) return versions.error();
+    if (versions->empty()) return std::optional<DatasetVersion>();
+    return std::optional(std::move(versions->front()));
+  }
+
+  Result<void> KeepRequest(const std::string& request_id, const DatasetVersion& version,
+                           Timestamp now) override {
+    // In REPEATABLE READ a twin that committed meanwhile makes this fail with 40001: run again, it
+    // finds what the twin built.
+    tx_.exec_params0(
+        "INSERT INTO build_requests (request_id, dataset_version_id, asked_at) "
+        "VALUES ($1, $2::uuid, $3) ON CONFLICT DO NOTHING",
+        request_id, version.dataset_version_id, now);
+    return {};
   }
 
   Result<DatasetVersion> Save(DatasetVersion version) override {
@@ -267,7 +305,7 @@ class PostgresSelection final : public Selection {
                     report.imbalance, report.groups_across_splits,
                     report.equal_payloads_across_splits, report.unlabeled, report.low_confidence,
                     report.deactivated, version.manifest_ref, version.description, version.built_at,
-                    version.built_by);
+                    version.built_by, Previous(), version.recipe.new_sample_weight);
 
     postgres::BigintArray training, validation, test;
     postgres::DoubleArray weights;
@@ -280,9 +318,9 @@ class PostgresSelection final : public Selection {
     tx_.exec_params(kInsertClasses, version.dataset_version_id, classes_.Parameter(),
                     training.Parameter(), validation.Parameter(), test.Parameter(),
                     weights.Parameter());
-    const auto inserted =
-        Exec(kInsertItems, classes_.Parameter(), version.dataset_version_id, weights.Parameter())
-            .affected_rows();
+    const auto inserted = Exec(kInsertItems, classes_.Parameter(), version.dataset_version_id,
+                               weights.Parameter(), Previous(), rule_.new_sample_weight)
+                              .affected_rows();
     if (inserted != version.items) {
       return Error{ErrorCode::kInternal, "the manifest has " + std::to_string(version.items) +
                                              " items, the table got " + std::to_string(inserted)};
@@ -294,6 +332,10 @@ class PostgresSelection final : public Selection {
   }
 
  private:
+  std::optional<std::string> Previous() const {
+    return rule_.previous.empty() ? std::optional<std::string>()
+                                  : std::optional(rule_.previous.text());
+  }
   template <typename... Rest>
   pqxx::result Exec(const std::string& statement, const Rest&... rest) {
     return tx_.exec_params(statement, rule_.task, rule_.min_confidence, sources_.Parameter(),

@@ -105,6 +105,52 @@ TEST_F(PostgresDatasetStoreTest, BuildKeepsVersionItemsAndEvent) {
   }
 }
 
+TEST_F(PostgresDatasetStoreTest, NewSamplesWeighMoreThanThoseOfThePreviousVersion) {
+  AddLabeledSamples(60);
+  const auto first = Build();
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  Admin(R"(
+    INSERT INTO ingestion.samples SELECT gen_random_uuid(), task, sha256(('new ' || name)::bytea), payload_ref,
+        'new-' || name, source, 'new-' || group_key, split, collected_at, added_at, NULL, width, height, metadata
+      FROM ingestion.samples WHERE group_key IN ('group-2', 'group-10');
+    INSERT INTO labeling.labels SELECT sample_id, task, gen_random_uuid(), 'red', 0.9, 'majority', 1, 3, now()
+      FROM ingestion.samples WHERE name LIKE 'new-%')");
+  DatasetRecipe recipe{.task = "lights", .class_weighting = ClassWeighting::kNone};
+  recipe.previous_dataset_version_id = first->version.dataset_version_id;
+  recipe.new_sample_weight = 4;
+  const auto second = Build(recipe);
+  ASSERT_TRUE(second.ok()) << second.error().message;
+  EXPECT_EQ(second->version.items, 62U);
+  const std::string weights =
+      "SELECT count(*) FROM curation.dataset_items i JOIN ingestion.samples s USING (sample_id) "
+      "WHERE "
+      "i.dataset_version_id = '" +
+      second->version.dataset_version_id.text() + "' AND ";
+  EXPECT_EQ(Number(weights + "weight = 4 AND s.name LIKE 'new-%' AND i.split = 'training'"), 1);
+  EXPECT_EQ(Number(weights + "weight = 1 AND s.name LIKE 'new-%' AND i.split = 'test'"), 1);
+  EXPECT_EQ(Number(weights + "weight = 1 AND s.name NOT LIKE 'new-%'"), 60);
+  const auto read = store_->Find(second->version.dataset_version_id);
+  EXPECT_EQ(read->recipe.previous_dataset_version_id, first->version.dataset_version_id);
+  EXPECT_EQ(read->recipe.new_sample_weight, 4);
+  const auto manifest = blobs_->Get(*blob::Ref::Parse(read->manifest_ref));
+  ASSERT_TRUE(manifest.ok());
+  EXPECT_NE(manifest->find("\"weight\":4}"), std::string::npos);
+}
+
+TEST_F(PostgresDatasetStoreTest, ARepeatedRequestReturnsItsVersionWhateverWasLabeledSince) {
+  AddLabeledSamples(60);
+  const auto first = builder_->Build({.task = "lights"}, "", "ann", "cycle-1");
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  Admin(
+      "UPDATE labeling.labels SET class_name = 'red' WHERE class_name = 'green' AND sample_id = '" +
+      SampleUuid(5) + "'");
+  const auto again = builder_->Build({.task = "lights"}, "", "ann", "cycle-1");
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_FALSE(again->created);
+  EXPECT_EQ(again->version.dataset_version_id, first->version.dataset_version_id);
+  EXPECT_EQ(Number("SELECT count(*) FROM curation.dataset_versions"), 1);
+}
+
 TEST_F(PostgresDatasetStoreTest, ManifestInThePayloadStoreHasTheDigestAndTheItems) {
   AddLabeledSamples(60);
   const auto built = Build();
