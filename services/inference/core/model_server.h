@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -34,6 +36,7 @@ struct InferRequest {
   std::optional<std::chrono::system_clock::time_point> deadline{};
   /// Asked when the request's turn comes: true leaves it out.
   std::function<bool()> cancelled{};
+  /// Where the phase "queue" begins.
   std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
   /// Keeps alive what `inputs` view.
   std::shared_ptr<const void> owner{};
@@ -68,6 +71,22 @@ struct BatchStatistics {
   DurationSum infer{};
   DurationSum output{};
 };
+/// Requests by how long a phase took them; what Prometheus calls a histogram.
+struct PhaseHistogram {
+  /// Upper bounds in seconds, rising; the last, infinite one is implied.
+  static constexpr std::array kBounds = {5e-6, 1e-5,   2.5e-5, 5e-5, 1e-4,   2.5e-4, 5e-4,
+                                         1e-3, 2.5e-3, 5e-3,   1e-2, 2.5e-2, 5e-2,   0.1,
+                                         0.25, 0.5,    1.0,    2.5,  5.0,    10.0};
+  std::array<std::uint64_t, kBounds.size() + 1> counts{};  // Each bucket alone, not cumulated.
+  double sum_seconds = 0;
+};
+/// Why a batch was sent off as it was: it had a wanted size, its oldest request had waited as long
+/// as told, a request would have come too late, or nothing spoke for waiting.
+enum class BatchReason { kSize, kDelay, kDeadline, kIdle };
+inline constexpr std::size_t kBatchReasons = 4;
+/// "size" and so on.
+std::string_view Name(BatchReason reason);
+
 struct ModelStatistics {
   std::string name{};
   std::string version{};
@@ -83,6 +102,18 @@ struct ModelStatistics {
   DurationSum cache_hit{};
   DurationSum cache_miss{};
   std::vector<BatchStatistics> batches{};
+  // Of `fail`, by kind; the rest are failures of the engine.
+  std::uint64_t refused = 0;  // No room in the queue, or no hope to be in time.
+  std::uint64_t expired = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t pending = 0;     // Waiting now.
+  std::uint64_t ran_inline = 0;  // Of the batches, those on the caller's thread.
+  std::size_t memory_bytes = 0;  // As the executor says; 0: not known.
+  std::array<std::uint64_t, kBatchReasons> reasons{};  // Batches, by BatchReason.
+  PhaseHistogram queue_seconds{};
+  PhaseHistogram preprocess_seconds{};
+  PhaseHistogram infer_seconds{};
+  PhaseHistogram postprocess_seconds{};
 };
 
 enum class ModelState { kUnavailable, kLoading, kReady, kUnloading };
@@ -117,6 +148,27 @@ struct VersionPolicy {
   std::vector<std::uint64_t> specific{};
 };
 
+/// Requests that a version answers before it serves.
+struct WarmupSample {
+  struct Input {
+    enum class Kind { kZero, kRandom, kFile } kind = Kind::kZero;
+    TensorSpec spec{};   // Without the batch.
+    std::string file{};  // Of raw bytes, in the model's folder `warmup`.
+  };
+  std::string name{};
+  std::size_t batch_size = 0;
+  std::size_t count = 1;
+  std::vector<Input> inputs{};
+};
+
+/// A step of a graph of models served as one: which tensor of the graph is which of the model's.
+struct EnsembleStep {
+  std::string model{};
+  std::string version{};                         // Empty: the one in force.
+  std::map<std::string, std::string> inputs{};   // The model's name -> the graph's.
+  std::map<std::string, std::string> outputs{};  // The model's name -> the graph's.
+};
+
 /// config.pbtxt, and what is in force where there is none.
 struct ModelConfig {
   std::string name{};
@@ -130,6 +182,10 @@ struct ModelConfig {
   std::uint32_t instances = 1;
   bool response_cache = false;
   std::map<std::string, std::string> parameters{};
+  std::string file{};           // default_model_filename.
+  std::string instance_kind{};  // "KIND_CPU" and so on, of the first group; empty: not said.
+  std::vector<WarmupSample> warmup{};
+  std::vector<EnsembleStep> ensemble{};  // Not empty: the model is a graph of others.
 };
 
 /// All that the protocols ask. Thread-safe; nothing blocks but what says so.
