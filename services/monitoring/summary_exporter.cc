@@ -63,7 +63,7 @@ SummaryExporter::SummaryExporter(MonitoringStore& store, metrics::Registry& regi
       window_class_share_(registry.Gauges("tidewheel_monitoring_window_class_share_ratio",
                                           "Share of a class among the newest window's predictions.",
                                           {"task", "model", "slice", "class"})),
-      window_traffic_(registry.Gauges("tidewheel_monitoring_window_traffic_per_second",
+      window_traffic_(registry.Gauges("tidewheel_monitoring_window_predictions_per_second_ratio",
                                       "Predictions a second in the newest window.", Labels())),
       label_delay_(registry.Gauges("tidewheel_monitoring_label_delay_seconds",
                                    "From a prediction to its outcome, over the newest thousand.",
