@@ -71,7 +71,7 @@ class App {
   AlertConsumer alerts_{starter_};
   CycleHandler cycle_handler_{starter_, cycles_, clock_};
   metrics::GaugeFamily& cycle_gauges_ = metrics_.Gauges(
-      "tidewheel_training_cycles", "Cycles by the state they are in.", {"state", "task"});
+      "tidewheel_training_task_cycles", "Cycles by the state they are in.", {"state", "task"});
   std::vector<std::pair<std::string, std::string>> shown_cycles_;  // State and task; of one worker.
   std::optional<RunQueue> queue_;
   std::optional<RegistryPreprocessingSource> preprocessing_;
