@@ -33,7 +33,7 @@ apt_get() {
 }
 
 setup_debian() {
-  local missing size log new_prometheus=
+  local missing size log server new_servers=()
   mapfile -t missing < <(missing_packages "$@")
   [ ${#missing[@]} -gt 0 ] || return 0
 
@@ -64,7 +64,9 @@ setup_debian() {
     as_root mkdir -p /etc/postgresql-common/createcluster.d
     echo "create_main_cluster = false" | as_root tee /etc/postgresql-common/createcluster.d/tidewheel.conf >/dev/null
   fi
-  [[ " ${missing[*]} " == *" prometheus "* ]] && new_prometheus=1
+  for server in prometheus prometheus-alertmanager; do
+    if [[ " ${missing[*]} " == *" $server "* ]]; then new_servers+=("$server"); fi
+  done
   if [ ! -e /usr/sbin/policy-rc.d ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
     as_root chmod 755 /usr/sbin/policy-rc.d
@@ -77,8 +79,8 @@ setup_debian() {
   fi
   rm -f "$log"
   if [ "$(trap -p EXIT)" ]; then as_root rm -f /usr/sbin/policy-rc.d; trap - EXIT; fi
-  if [ -n "$new_prometheus" ] && command -v systemctl >/dev/null; then
-    as_root systemctl disable --quiet prometheus 2>/dev/null || true
+  if [ ${#new_servers[@]} -gt 0 ] && command -v systemctl >/dev/null; then
+    as_root systemctl disable --quiet "${new_servers[@]}" 2>/dev/null || true
   fi
 }
 

@@ -45,7 +45,9 @@ App::App(const Config& config)
 Result<void> App::Start() {
   if (auto checked = postgres::CheckSchema(pool_, kSchema, Migrations()); !checked) return checked;
   const std::array<std::string, 2> topics{"tidewheel.predictions", "tidewheel.outcomes"};
-  auto broker = service::OpenBus(config_.bus, "monitoring", topics);
+  const std::array<std::string, 5> all_topics{topics[0], topics[1], "tidewheel.labels",
+                                              "tidewheel.samples", "tidewheel.alerts"};
+  auto broker = service::OpenBus(config_.bus, "monitoring", all_topics);
   if (!broker) return broker.error();
   broker_ = *std::move(broker);
 
@@ -65,14 +67,19 @@ Result<void> App::Start() {
                                    "Outcomes stored by this process.")};
   observer_.emplace(store_, policies_, counters);
   facts_.emplace(*observer_);
+  alerting_.emplace(pool_, store_, policies_, clock_, metrics_,
+                    Alerting::Options{.alertmanager_url = config_.alertmanager_url,
+                                      .look = config_.export_interval,
+                                      .retention = config_.retention});
   pump_.emplace(
-      windows_, policies_, *profiles_, nullptr,
+      windows_, policies_, *profiles_, &alerting_->listener(),
       PumpCounters{.windows = metrics_.Counter("tidewheel_monitoring_windows_judged_total",
                                                "Windows judged by this process."),
                    .outcomes = metrics_.Counter("tidewheel_monitoring_outcomes_judged_total",
                                                 "Joined outcomes judged by this process.")});
   window_worker_.emplace(*pump_, kLook);
-  handler_.emplace(store_, *profiles_);
+  handler_.emplace(store_, *profiles_, alerting_->parts());
+  alerting_->Start(*broker_);
   bus::ConsumerOptions consumer_options{
       .group = kGroup,
       .topics = {topics.begin(), topics.end()},

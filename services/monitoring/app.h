@@ -9,6 +9,7 @@
 #include "tidewheel/bus/broker.h"
 #include "tidewheel/bus/consumer.h"
 #include "tidewheel/metrics/registry.h"
+#include "tidewheel/monitoring/alerting.h"
 #include "tidewheel/monitoring/api/monitoring_handler.h"
 #include "tidewheel/monitoring/clients/registry_policy_source.h"
 #include "tidewheel/monitoring/clients/registry_profile_source.h"
@@ -52,6 +53,7 @@ class App {
   std::optional<RegistryProfileSource> profiles_;
   std::optional<Observer> observer_;
   std::optional<FactConsumer> facts_;
+  std::optional<Alerting> alerting_;
   std::optional<MonitoringHandler> handler_;
   std::optional<WindowPump> pump_;
   std::optional<WindowWorker> window_worker_;  // Workers: they stop before what they use.

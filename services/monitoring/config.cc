@@ -9,6 +9,7 @@ void Config::Read(config::Reader& reader) {
   bus.Read(reader, storage.dsn);
   reader.Read("registry.address", &registry_address);
   reader.Read("payloads.root", &payloads_root);
+  reader.Read("alertmanager.url", &alertmanager_url);
   reader.Read("retention", &retention, std::chrono::milliseconds(std::chrono::hours(1)));
   reader.Read("export_interval", &export_interval, std::chrono::milliseconds{100},
               std::chrono::milliseconds{60'000});

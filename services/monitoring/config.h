@@ -16,7 +16,8 @@ struct Config {
   service::StorageConfig storage;
   service::BusConfig bus;
   std::string registry_address;
-  std::string payloads_root;  // Where profiles are; empty: no model has one.
+  std::string alertmanager_url;  // "http://127.0.0.1:9093"; empty: it is not told.
+  std::string payloads_root;     // Where profiles are; empty: no model has one.
   std::chrono::milliseconds retention{std::chrono::hours(24 * 30)};  // Of single predictions.
   std::chrono::milliseconds export_interval{2'000};  // Between two updates of the gauges.
 

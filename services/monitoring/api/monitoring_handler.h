@@ -1,5 +1,6 @@
 #pragma once
 
+#include "tidewheel/monitoring/api/alert_rpcs.h"
 #include "tidewheel/monitoring/domain/monitoring_store.h"
 #include "tidewheel/monitoring/domain/window_pump.h"
 #include "tidewheel/monitoring/v1/monitoring_service.grpc.pb.h"
@@ -7,10 +8,12 @@
 namespace tidewheel::monitoring {
 
 /// The rpcs of monitoring: control calls, blocking.
-class MonitoringHandler final : public v1::MonitoringService::Service {
+class MonitoringHandler final : public AlertRpcs {
  public:
   MonitoringHandler(MonitoringStore& store, ProfileSource& profiles)
-      : store_(store), profiles_(profiles) {}
+      : MonitoringHandler(store, profiles, Parts{}) {}
+  MonitoringHandler(MonitoringStore& store, ProfileSource& profiles, const Parts& alerts)
+      : AlertRpcs(alerts), store_(store), profiles_(profiles) {}
 
   grpc::Status GetPrediction(grpc::ServerContext* context, const v1::GetPredictionRequest* request,
                              v1::GetPredictionResponse* response) override;

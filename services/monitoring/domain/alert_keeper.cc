@@ -796,6 +796,9 @@ Result<void> AlertKeeper::OnCapturedSample(const CapturedSample& sample,
   }
   if (!sample.reasons.empty() && !flawed) return {};
   return store_.InTask(sample.task, [&](AlertLedger& ledger) -> Result<void> {
+    const auto first = ledger.FirstTime(sample.event_id);
+    if (!first) return first.error();
+    if (!*first) return {};
     const auto bytes = ledger.State(kTaskState);
     if (!bytes) return bytes.error();
     auto watch = TaskWatch::FromBytes(*bytes);

@@ -340,9 +340,11 @@ TEST_F(AlertKeeperTest, SilenceIsToldAndEnds) {
 
 TEST_F(AlertKeeperTest, ABurstOfQuarantineIsASensorFaultAndDuplicatesAreNone) {
   for (int i = 0; i < 200; ++i) {
-    CapturedSample sample{"", "lights", "s-" + std::to_string(i), {}, clock_.now};
+    CapturedSample sample{
+        "event-" + std::to_string(i), "lights", "s-" + std::to_string(i), {}, clock_.now};
     if (i % 2 == 0) sample.reasons = {"near_duplicate"};
     if (i > 120 && i % 4 == 1) sample.reasons = {"blurred"};
+    ASSERT_TRUE(keeper_.OnCapturedSample(sample, policy_).ok());
     ASSERT_TRUE(keeper_.OnCapturedSample(sample, policy_).ok());
     if (i == 120) {
       EXPECT_THAT(store_.Raised(), IsEmpty());

@@ -22,6 +22,8 @@ class AlertLedger {
   /// Bytes kept under a name of the task; empty when there are none.
   virtual Result<std::string> State(const std::string& name) = 0;
   virtual Result<void> SaveState(const std::string& name, const std::string& bytes) = 0;
+  /// Whether an event of this id was not seen before.
+  virtual Result<bool> FirstTime(const std::string& event_id) = 0;
   /// Oldest first.
   virtual Result<std::vector<Alert>> OpenAlerts() = 0;
   /// With its findings; tells others of `change`: the topic, and unless it is muted those who are

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,7 @@ class FakeAlertStore final : public AlertStore {
   std::map<std::string, std::vector<Finding>> findings;  // By window.
   std::map<WindowKey, WindowNote> notes;
   std::vector<Told> told;
+  std::set<std::string> events;
   bool fail_next_commit = false;
 
   const Alert* Open(const std::string& name) const {
@@ -86,6 +88,9 @@ class FakeAlertStore final : public AlertStore {
     Result<void> SaveState(const std::string& name, const std::string& bytes) override {
       store_.states[task_ + "/" + name] = bytes;
       return {};
+    }
+    Result<bool> FirstTime(const std::string& event_id) override {
+      return store_.events.insert(event_id).second;
     }
     Result<std::vector<Alert>> OpenAlerts() override {
       std::vector<Alert> open;
