@@ -1,3 +1,5 @@
+#include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "tidewheel/base/digest.h"
@@ -7,7 +9,9 @@
 #include "tidewheel/cli/readers/csv_reader.h"
 #include "tidewheel/cli/readers/idx_reader.h"
 #include "tidewheel/cli/readers/text_rules.h"
+#include "tidewheel/ingestion/v1/ingestion_service.grpc.pb.h"
 #include "tidewheel/labeling/v1/labeling_service.grpc.pb.h"
+#include "tidewheel/labeling/v1/queue_service.grpc.pb.h"
 #include "tidewheel/rpc/time.h"
 
 namespace tidewheel::cli {
@@ -15,6 +19,7 @@ namespace {
 
 namespace v1 = labeling::v1;
 using Stub = v1::LabelingService::Stub;
+using QueueStub = v1::QueueService::Stub;
 
 // SubmitVotes takes up to 10000.
 constexpr int kBatchVotes = 5'000;
@@ -38,6 +43,20 @@ struct ListOptions {
   std::string task;
   std::string class_name;
   std::string method;
+  std::uint64_t limit = 100;
+};
+
+struct QueueOptions {
+  std::string task;
+  std::string annotator;
+  std::uint32_t count = 1;
+  std::uint32_t lease_seconds = 600;
+  std::string folder;
+  std::vector<std::string> words;  // Leases, or leases and classes by turns.
+  bool cannot_judge = false;
+  std::string batch;
+  std::string state;
+  std::string reason;
   std::uint64_t limit = 100;
 };
 
@@ -292,23 +311,279 @@ Result<ExitStatus> ListAnnotators(CommandLine& line, const ListOptions& options)
     Print(ToJson(*list));
     return ExitStatus::kOk;
   }
-  Table table({"ANNOTATOR", "KIND", ">VOTES", ">QUALITY", ">AGREEMENT"});
+  Table table(
+      {"ANNOTATOR", "KIND", ">VOTES", ">QUALITY", ">AGREEMENT", ">OF LATE", ">BEFORE", ">P WORSE"});
+  const auto share = [](std::uint64_t agreed, std::uint64_t votes) {
+    return votes == 0 ? std::string("-") : FormatCount(agreed) + " of " + FormatCount(votes);
+  };
   for (const auto& annotator : list->annotators()) {
     table.Add({annotator.annotator(),
                LowerEnum(v1::AnnotatorKind_Name(annotator.kind()), "ANNOTATOR_KIND_"),
                FormatCount(annotator.votes()),
                annotator.has_quality() ? FormatNumber(annotator.quality(), 3) : "-",
-               annotator.has_agreement() ? FormatNumber(annotator.agreement(), 3) : "-"});
+               annotator.has_agreement() ? FormatNumber(annotator.agreement(), 3) : "-",
+               share(annotator.recent_agreed(), annotator.recent_votes()),
+               share(annotator.earlier_agreed(), annotator.earlier_votes()),
+               annotator.has_worse_p_value() ? FormatNumber(annotator.worse_p_value(), 6) : "-"});
   }
   Print(table.Text());
   RemarkOnRest(list->next_page_token());
   return ExitStatus::kOk;
 }
 
+// ".png" for "image/png"; nothing for what is not known.
+std::string EndingOf(const std::string& content_type) {
+  if (content_type == "image/jpeg") return ".jpg";
+  if (content_type == "image/png") return ".png";
+  if (content_type == "image/webp") return ".webp";
+  if (content_type == "image/x-portable-graymap") return ".pgm";
+  if (content_type == "image/x-portable-pixmap") return ".ppm";
+  return "";
+}
+
+// Writes the sample's payload to a file in the folder; its path.
+Result<std::string> SavePayload(CommandLine& line, const std::string& folder,
+                                const v1::QueueItem& item) {
+  ingestion::v1::GetSamplePayloadRequest request;
+  request.set_sample_id(item.sample_id());
+  const auto payload =
+      line.platform().Call(&ingestion::v1::IngestionService::Stub::GetSamplePayload, request);
+  if (!payload) return payload.error();
+  std::error_code problem;
+  std::filesystem::create_directories(folder, problem);
+  const std::filesystem::path path =
+      std::filesystem::path(folder) / (item.lease_id() + EndingOf(payload->content_type()));
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file << payload->payload();
+  file.close();
+  if (!file) return Error{ErrorCode::kPermissionDenied, path.string() + ": cannot be written"};
+  return path.string();
+}
+
+Result<ExitStatus> NextItems(CommandLine& line, const QueueOptions& options) {
+  v1::LeaseItemsRequest request;
+  request.set_task(options.task);
+  request.set_annotator(options.annotator.empty() ? line.actor() : options.annotator);
+  request.set_count(options.count);
+  request.set_lease_seconds(options.lease_seconds);
+  const auto leased = line.platform().Call(&QueueStub::LeaseItems, request);
+  if (!leased) return leased.error();
+  std::vector<std::string> files;
+  if (!options.folder.empty()) {
+    for (const auto& item : leased->items()) {
+      const auto file = SavePayload(line, options.folder, item);
+      if (!file) return file.error();
+      files.push_back(*file);
+    }
+  }
+  if (line.json()) {
+    if (files.empty()) {
+      Print(ToJson(*leased));
+      return ExitStatus::kOk;
+    }
+    JsonObject object;
+    object.EnsureList("items");
+    for (int i = 0; i < leased->items_size(); ++i) {
+      const auto& item = leased->items(i);
+      const auto until = rpc::FromProto(item.leased_until());
+      object.Add("items", JsonObject()
+                              .Set("lease_id", item.lease_id())
+                              .Set("sample_id", item.sample_id())
+                              .Set("task", item.task())
+                              .Set("reason", item.reason())
+                              .Set("leased_until", until ? FormatUtc(*until) : std::string())
+                              .Set("file", files[static_cast<std::size_t>(i)]));
+    }
+    Print(object.Text());
+    return ExitStatus::kOk;
+  }
+  if (leased->items_size() == 0) {
+    Print("nothing waits for " + request.annotator() + "\n");
+    return ExitStatus::kOk;
+  }
+  Table table({"LEASE", "SAMPLE", "TASK", "REASON", "UNTIL", "FILE"});
+  for (int i = 0; i < leased->items_size(); ++i) {
+    const auto& item = leased->items(i);
+    table.Add({item.lease_id(), item.sample_id(), item.task(), item.reason(),
+               FormatTime(item.leased_until()),
+               files.empty() ? "-" : files[static_cast<std::size_t>(i)]});
+  }
+  Print(table.Text());
+  return ExitStatus::kOk;
+}
+
+Result<ExitStatus> SubmitLeased(CommandLine& line, const QueueOptions& options) {
+  if (options.words.size() % 2 != 0) {
+    return Error{ErrorCode::kInvalidArgument,
+                 "label submit: lease and class come in pairs: LEASE CLASS [LEASE CLASS ...]"};
+  }
+  v1::SubmitLeasedVotesRequest request;
+  request.set_annotator(options.annotator.empty() ? line.actor() : options.annotator);
+  for (std::size_t i = 0; i < options.words.size(); i += 2) {
+    auto* vote = request.add_votes();
+    vote->set_lease_id(options.words[i]);
+    vote->set_class_name(options.words[i + 1]);
+  }
+  const auto submitted = line.platform().Call(&QueueStub::SubmitLeasedVotes, request);
+  if (!submitted) return submitted.error();
+  if (line.json()) {
+    Print(ToJson(*submitted));
+  } else {
+    Print(FormatCount(submitted->accepted()) + " accepted, " + FormatCount(submitted->unchanged()) +
+          " unchanged, " + FormatCount(static_cast<std::uint64_t>(submitted->rejected_size())) +
+          " rejected\n");
+    for (const auto& rejected : submitted->rejected()) {
+      const std::size_t place = std::size_t{2} * rejected.index();
+      Remark("rejected " + (place < options.words.size() ? options.words[place] : "vote") + ": " +
+             rejected.reason());
+    }
+  }
+  return submitted->rejected_size() == 0 ? ExitStatus::kOk : ExitStatus::kPartly;
+}
+
+Result<ExitStatus> ReleaseLeased(CommandLine& line, const QueueOptions& options) {
+  v1::ReleaseItemsRequest request;
+  request.set_annotator(options.annotator.empty() ? line.actor() : options.annotator);
+  request.set_cannot_judge(options.cannot_judge);
+  for (const auto& lease : options.words) request.add_lease_ids(lease);
+  const auto released = line.platform().Call(&QueueStub::ReleaseItems, request);
+  if (!released) return released.error();
+  if (line.json()) {
+    Print(ToJson(*released));
+  } else {
+    Print(FormatCount(released->released()) + " given back\n");
+  }
+  return released->released() == options.words.size() ? ExitStatus::kOk : ExitStatus::kPartly;
+}
+
+Result<ExitStatus> ListQueue(CommandLine& line, const QueueOptions& options) {
+  v1::ListQueueRequest request;
+  request.set_task(options.task);
+  request.set_batch_id(options.batch);
+  request.set_state(options.state);
+  const auto list = line.platform().CallList(&QueueStub::ListQueue, request, options.limit);
+  if (!list) return list.error();
+  if (line.json()) {
+    Print(ToJson(*list));
+    return ExitStatus::kOk;
+  }
+  Table table(
+      {"SAMPLE", "TASK", "BATCH", ">PRIORITY", "REASON", "STATE", ">VOTES", "WITH", "UNTIL"});
+  for (const auto& item : list->items()) {
+    table.Add({item.sample_id(), item.task(), item.batch_id(), FormatNumber(item.priority(), 3),
+               item.gold() ? item.reason() + " (known)" : item.reason(), item.state(),
+               std::to_string(item.votes()) + "/" + std::to_string(item.votes_wanted()),
+               item.leased_by().empty() ? "-" : item.leased_by(),
+               item.has_leased_until() ? FormatTime(item.leased_until()) : "-"});
+  }
+  Print(table.Text());
+  RemarkOnRest(list->next_page_token());
+  return ExitStatus::kOk;
+}
+
+void AddBatch(const v1::Batch& batch, Table* table) {
+  table->Add({batch.batch_id(), batch.task(), batch.state(), FormatCount(batch.items()),
+              FormatCount(batch.answered()), FormatCount(batch.unjudged()),
+              FormatCount(batch.gold_items()), FormatCount(batch.votes()),
+              FormatCount(batch.labels()), FormatTime(batch.queued_at()),
+              batch.has_completed_at() ? FormatTime(batch.completed_at()) : "-"});
+}
+
+Table BatchTable() {
+  return Table({"BATCH", "TASK", "STATE", ">SAMPLES", ">ANSWERED", ">UNJUDGED", ">KNOWN", ">VOTES",
+                ">LABELS", "QUEUED", "COMPLETE"});
+}
+
+Result<ExitStatus> ListBatches(CommandLine& line, const QueueOptions& options) {
+  v1::ListBatchesRequest request;
+  request.set_task(options.task);
+  const auto list = line.platform().CallList(&QueueStub::ListBatches, request, options.limit);
+  if (!list) return list.error();
+  if (line.json()) {
+    Print(ToJson(*list));
+    return ExitStatus::kOk;
+  }
+  Table table = BatchTable();
+  for (const auto& batch : list->batches()) AddBatch(batch, &table);
+  Print(table.Text());
+  RemarkOnRest(list->next_page_token());
+  return ExitStatus::kOk;
+}
+
+Result<ExitStatus> CancelBatch(CommandLine& line, const QueueOptions& options) {
+  v1::CancelBatchRequest request;
+  request.set_batch_id(options.batch);
+  request.set_reason(options.reason);
+  const auto cancelled = line.platform().Call(&QueueStub::CancelBatch, request);
+  if (!cancelled) return cancelled.error();
+  if (line.json()) {
+    Print(ToJson(*cancelled));
+    return ExitStatus::kOk;
+  }
+  Table table = BatchTable();
+  AddBatch(cancelled->batch(), &table);
+  Print(table.Text());
+  return ExitStatus::kOk;
+}
+
+void AddAs(CLI::App* command, std::string* annotator) {
+  command->add_option("--as", *annotator, "Who judges (default: --actor, else $USER)");
+}
+
+void AddQueueCommands(CommandLine& line, CLI::App* group) {
+  const auto next = std::make_shared<QueueOptions>();
+  auto* command =
+      line.AddCommand(group, "next", "Take the next samples of the queue to judge them");
+  command->add_option("--task", next->task, "Only of this task");
+  AddAs(command, &next->annotator);
+  command->add_option("--count", next->count, "How many, at most 100")
+      ->check(CLI::Range(1U, 100U))
+      ->capture_default_str();
+  command->add_option("--lease", next->lease_seconds, "For how many seconds they are yours")
+      ->check(CLI::Range(1U, 86'400U))
+      ->capture_default_str();
+  command->add_option("--save", next->folder, "Write their payloads into this folder to look at");
+  line.OnRun(command, [&line, next] { return NextItems(line, *next); });
+
+  const auto submit = std::make_shared<QueueOptions>();
+  command = line.AddCommand(group, "submit", "Say what leased samples are");
+  command->add_option("LEASE CLASS", submit->words, "Pairs of a lease and a class")->required();
+  AddAs(command, &submit->annotator);
+  line.OnRun(command, [&line, submit] { return SubmitLeased(line, *submit); });
+
+  const auto release = std::make_shared<QueueOptions>();
+  command = line.AddCommand(group, "release", "Give leased samples back");
+  command->add_option("LEASE", release->words, "Leases")->required();
+  command->add_flag("--cannot-judge", release->cannot_judge, "They cannot be judged; not me again");
+  AddAs(command, &release->annotator);
+  line.OnRun(command, [&line, release] { return ReleaseLeased(line, *release); });
+
+  const auto queue = std::make_shared<QueueOptions>();
+  command = line.AddCommand(group, "queue", "List queued samples");
+  command->add_option("--task", queue->task, "Only of this task");
+  command->add_option("--batch", queue->batch, "Only of this batch");
+  command->add_option("--state", queue->state, "waiting, leased, answered, unjudged or cancelled")
+      ->check(CLI::IsMember({"waiting", "leased", "answered", "unjudged", "cancelled"}));
+  AddLimit(command, &queue->limit);
+  line.OnRun(command, [&line, queue] { return ListQueue(line, *queue); });
+
+  const auto batches = std::make_shared<QueueOptions>();
+  command = line.AddCommand(group, "batches", "List batches of queued samples, newest first");
+  command->add_option("--task", batches->task, "Only of this task");
+  AddLimit(command, &batches->limit);
+  line.OnRun(command, [&line, batches] { return ListBatches(line, *batches); });
+
+  const auto cancel = std::make_shared<QueueOptions>();
+  command = line.AddCommand(group, "cancel", "Withdraw what nobody has answered of a batch");
+  command->add_option("BATCH", cancel->batch, "The batch's id")->required();
+  command->add_option("--reason", cancel->reason, "Why")->required();
+  line.OnRun(command, [&line, cancel] { return CancelBatch(line, *cancel); });
+}
+
 }  // namespace
 
 void AddLabelCommands(CommandLine& line) {
-  auto* group = line.AddGroup("label", "Votes and what they amount to");
+  auto* group = line.AddGroup("label", "Votes, what they amount to, and what waits for votes");
   const auto import = std::make_shared<ImportOptions>();
   auto* command = line.AddCommand(group, "import", "Import votes from a CSV file or IDX labels");
   AddTask(command, &import->task);
@@ -347,6 +622,8 @@ void AddLabelCommands(CommandLine& line) {
   AddTask(command, &annotators->task);
   AddLimit(command, &annotators->limit);
   line.OnRun(command, [&line, annotators] { return ListAnnotators(line, *annotators); });
+
+  AddQueueCommands(line, group);
 
   const auto labels = std::make_shared<ListOptions>();
   command = line.AddCommand(&line.app(), "labels", "List the labels in force");

@@ -17,6 +17,7 @@ struct ListOptions {
   std::string source;
   std::string name;
   std::string reason;
+  std::string request;
   bool deactivated = false;
   std::uint64_t limit = 100;
 };
@@ -48,6 +49,7 @@ Result<ExitStatus> ListSamples(CommandLine& line, const ListOptions& options) {
   request.set_task(options.task);
   request.set_source(options.source);
   request.set_name(options.name);
+  request.set_request_id(options.request);
   request.set_include_deactivated(options.deactivated);
   if (!options.split.empty()) {
     v1::Split split = v1::SPLIT_UNSPECIFIED;
@@ -148,6 +150,9 @@ void PrintSample(CommandLine& line, const google::protobuf::Message& response,
   table.Add({"name", sample.name()});
   table.Add({"sha256", sample.sha256()});
   table.Add({"source", sample.source()});
+  if (!sample.request_id().empty()) {
+    table.Add({"request", sample.request_id() + "#" + std::to_string(sample.request_index())});
+  }
   table.Add({"split", SplitName(sample.split())});
   table.Add({"group", sample.group()});
   table.Add({"pixels", std::to_string(sample.width()) + "x" + std::to_string(sample.height())});
@@ -204,6 +209,8 @@ void AddSampleCommands(CommandLine& line) {
       ->check(CLI::IsMember({"training", "validation", "test"}));
   command->add_option("--source", list->source, "Only from this source");
   command->add_option("--name", list->name, "Only the one pushed under this name");
+  command->add_option("--request", list->request,
+                      "Only what was captured for this prediction, or stands for it");
   command->add_flag("--deactivated", list->deactivated, "Also those that were taken out");
   AddLimit(command, &list->limit);
   line.OnRun(command, [&line, list] { return ListSamples(line, *list); });
