@@ -1,5 +1,9 @@
 #include "tidewheel/training/clients/cycle_clients.h"
 
+#include <array>
+#include <cstdio>
+
+#include "tidewheel/base/random.h"
 #include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/status.h"
 #include "tidewheel/rpc/time.h"
@@ -30,6 +34,21 @@ Result<Response> Ask(const std::unique_ptr<Stub>& stub, const char* callee,
 template <typename Service>
 auto Open(const std::string& address) {
   return address.empty() ? nullptr : Service::NewStub(rpc::OpenChannel(address));
+}
+
+/// Monitoring's comparisons have UUIDs: the one of this name (version 8, RFC 9562), always the
+/// same.
+std::string UuidOf(const std::string& name) {
+  const std::uint64_t high = (StableHash(name) & ~0xf000ULL) | 0x8000ULL;
+  const std::uint64_t low = (StableHash(name, 1) & ~(3ULL << 62)) | (2ULL << 62);
+  std::array<char, 37> text{};
+  std::snprintf(text.data(), text.size(), "%08llx-%04llx-%04llx-%04llx-%012llx",
+                static_cast<unsigned long long>(high >> 32),
+                static_cast<unsigned long long>(high >> 16 & 0xffff),
+                static_cast<unsigned long long>(high & 0xffff),
+                static_cast<unsigned long long>(low >> 48),
+                static_cast<unsigned long long>(low & 0xffffffffffffULL));
+  return text.data();
 }
 
 BatchFacts FactsFrom(const labeling::v1::Batch& batch) {
@@ -79,7 +98,7 @@ Result<std::vector<RankedPrediction>> MonitoringTrafficWatch::Rank(const RankQue
 
 Result<void> MonitoringTrafficWatch::StartComparison(const ComparisonWish& wish) {
   monitoring::v1::StartComparisonRequest request;
-  request.set_comparison_id(wish.comparison_id);
+  request.set_comparison_id(UuidOf(wish.comparison_id));
   request.set_task(wish.task);
   request.set_candidate_model_version_id(wish.candidate_model_version_id);
   request.set_baseline_model_version_id(wish.baseline_model_version_id);
@@ -96,7 +115,7 @@ Result<void> MonitoringTrafficWatch::StartComparison(const ComparisonWish& wish)
 
 Result<ComparisonFacts> MonitoringTrafficWatch::FindComparison(const std::string& comparison_id) {
   monitoring::v1::GetComparisonRequest request;
-  request.set_comparison_id(comparison_id);
+  request.set_comparison_id(UuidOf(comparison_id));
   const auto response = Ask(stub_, kMonitoring, kDeadline, &MonitoringStub::GetComparison, request);
   if (!response) return response.error();
   const auto& comparison = response->comparison();
