@@ -110,6 +110,12 @@ Pools Divide(const std::vector<KnownPicture>& pictures, std::size_t classes, dou
       (i < sent ? traffic : fresh).push_back(*members[i]);
     }
   }
+  // One class after the other would look like a shift of the classes.
+  for (auto* part : {&traffic, &fresh}) {
+    std::sort(part->begin(), part->end(), [&](const auto& a, const auto& b) {
+      return StableHash(a.name, ~seed) < StableHash(b.name, ~seed);
+    });
+  }
   return {Pool(Condition::kOld, std::move(traffic), classes),
           Pool(Condition::kOld, std::move(fresh), classes)};
 }
