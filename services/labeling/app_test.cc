@@ -11,6 +11,7 @@
 #include "tidewheel/bus/postgres_broker.h"
 #include "tidewheel/events/v1/events.pb.h"
 #include "tidewheel/labeling/v1/labeling_service.grpc.pb.h"
+#include "tidewheel/labeling/v1/queue_service.grpc.pb.h"
 #include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
 #include "tidewheel/rpc/client.h"
 #include "tidewheel/testing/eventually.h"
@@ -139,6 +140,79 @@ TEST_F(AppTest, VotesBecomeLabelsAndTheBusIsTold) {
   ASSERT_TRUE(told);
   EXPECT_EQ(event.sample_id(), kSample);
   EXPECT_EQ(event.class_name(), "green");
+}
+
+TEST_F(AppTest, ABatchIsAnsweredAndCompletesByItselfAndOutcomesBecomeVotes) {
+  ASSERT_TRUE(Migrate(config_).ok());
+  config_.compute_after = std::chrono::milliseconds(0);
+  App app(config_);
+  const auto started = app.Start();
+  ASSERT_TRUE(started.ok()) << started.error().message;
+  const auto channel = rpc::OpenChannel(app.addresses().at("grpc"));
+  const auto queue = v1::QueueService::NewStub(channel);
+
+  v1::EnqueueBatchRequest enqueue;
+  enqueue.set_batch_id("cycle-1");
+  enqueue.set_task("lights");
+  enqueue.add_items()->set_sample_id(kSample);
+  v1::EnqueueBatchResponse enqueued;
+  rpc::ClientContextWithDeadline enqueuing(std::chrono::seconds(10));
+  const auto taken = queue->EnqueueBatch(&enqueuing, enqueue, &enqueued);
+  ASSERT_TRUE(taken.ok()) << taken.error_message();
+  v1::LeaseItemsRequest lease;
+  lease.set_annotator("ann");
+  v1::LeaseItemsResponse leased;
+  rpc::ClientContextWithDeadline leasing(std::chrono::seconds(10));
+  ASSERT_TRUE(queue->LeaseItems(&leasing, lease, &leased).ok());
+  ASSERT_EQ(leased.items_size(), 1);
+  v1::SubmitLeasedVotesRequest submit;
+  submit.set_annotator("ann");
+  submit.add_votes()->set_lease_id(leased.items(0).lease_id());
+  submit.mutable_votes(0)->set_class_name("green");
+  v1::SubmitLeasedVotesResponse submitted;
+  rpc::ClientContextWithDeadline submitting(std::chrono::seconds(10));
+  ASSERT_TRUE(queue->SubmitLeasedVotes(&submitting, submit, &submitted).ok());
+  EXPECT_EQ(submitted.accepted(), 1U);
+  v1::GetBatchResponse batch;
+  EXPECT_TRUE(::tidewheel::testing::Eventually(std::chrono::seconds(20), [&] {
+    v1::GetBatchRequest get;
+    get.set_batch_id("cycle-1");
+    rpc::ClientContextWithDeadline getting(std::chrono::seconds(10));
+    return queue->GetBatch(&getting, get, &batch).ok() && batch.batch().state() == "complete";
+  }));
+  EXPECT_EQ(batch.batch().labels(), 1U);
+
+  postgres::Pool admin({.dsn = database_.admin_dsn, .search_path = {}, .connections = 1});
+  const auto captured = admin.InTransaction([](pqxx::work& tx) -> Result<void> {
+    tx.exec_params("INSERT INTO ingestion.captured_requests_v1 VALUES ('lights', 'r-1', 0, $1)",
+                   std::string(kSample));
+    return {};
+  });
+  ASSERT_TRUE(captured.ok()) << captured.error().message;
+  bus::BrokerOptions options;
+  options.address = database_.DsnOf("tidewheel_inference");
+  const auto broker = bus::OpenBroker(options);
+  ASSERT_TRUE(broker.ok()) << broker.error().message;
+  events::v1::OutcomeEvent outcome;
+  outcome.set_task("lights");
+  outcome.set_request_id("r-1");
+  outcome.set_class_name("green");
+  outcome.set_source("sensor");
+  bus::Message message;
+  message.topic = "tidewheel.outcomes";
+  message.type = "outcome.recorded";
+  message.key = "r-1";
+  message.payload = outcome.SerializeAsString();
+  const auto published = (*broker)->NewPublisher().value()->Publish({&message, 1});
+  ASSERT_TRUE(published.ok()) << published.error().message;
+  const auto labeling = v1::LabelingService::NewStub(channel);
+  EXPECT_TRUE(::tidewheel::testing::Eventually(std::chrono::seconds(20), [&] {
+    v1::GetLabelRequest get;
+    get.set_sample_id(kSample);
+    v1::GetLabelResponse label;
+    rpc::ClientContextWithDeadline getting(std::chrono::seconds(10));
+    return labeling->GetLabel(&getting, get, &label).ok() && label.label().votes() == 2;
+  }));
 }
 
 TEST_F(AppTest, UnknownTaskIsNotFoundThroughTheRegistry) {

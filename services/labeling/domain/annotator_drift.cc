@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <span>
 #include <tuple>
 #include <utility>
 
@@ -11,104 +12,172 @@
 namespace tidewheel::labeling {
 namespace {
 
+constexpr int kRounds = 30;
+constexpr double kEnough = 1e-4;     // Of the largest change of a coin in a round.
+constexpr double kFirstGuess = 0.8;  // Of every coin.
+constexpr double kOwnWeight = 10;    // In answers: how much a stretch is like its annotator's rest.
+constexpr double kGuessWeight = 2;   // In answers: how much an annotator is like the first guess.
+// The data's own labels and outcomes are taken for nearly true.
+constexpr double kFromTheData = 0.98;
+
 bool IsJudged(AnnotatorKind kind) {
   return kind != AnnotatorKind::kImport && kind != AnnotatorKind::kOutcome;
 }
 
-/// What a vote adds to the case for its class: its log odds of being right against each other
-/// class.
-double WeightOf(const AnnotatorFacts& annotator, std::size_t classes) {
-  const double quality = std::clamp(annotator.quality, 0.01, 0.99);
-  const double odds = quality * static_cast<double>(classes - 1) / (1 - quality);
-  return std::max(0.05, std::log(odds));
-}
-
-/// The votes of each sample side by side, and each annotator's answers in the order of time.
-class Comparison {
+/// How likely an answer is right, a number for each stretch of each annotator's answers, and what
+/// that makes of the samples.
+class Coins {
  public:
-  Comparison(const std::vector<CastAnswer>& answers, const std::vector<AnnotatorFacts>& annotators,
-             std::size_t classes)
+  Coins(const std::vector<CastAnswer>& answers, const std::vector<AnnotatorFacts>& annotators,
+        std::size_t classes, std::size_t block)
       : answers_(answers),
         annotators_(annotators),
         classes_(classes),
-        put_aside_(answers.size(), false),
         of_annotator_(annotators.size()),
-        order_() {
+        coin_of_(answers.size()) {
     for (std::size_t i = 0; i < answers.size(); ++i) {
       of_annotator_[static_cast<std::size_t>(answers[i].annotator)].push_back(i);
-      if (answers[i].known_class < 0) order_.push_back(i);
+      if (answers[i].known_class < 0) by_sample_.push_back(i);
     }
-    for (auto& own : of_annotator_) {
+    for (std::size_t who = 0; who < of_annotator_.size(); ++who) {
+      auto& own = of_annotator_[who];
       std::sort(own.begin(), own.end(), [&](std::size_t a, std::size_t b) {
-        return std::tie(answers[a].at, answers[a].sample) <
-               std::tie(answers[b].at, answers[b].sample);
+        return std::tie(answers[a].at, answers[a].sample, answers[a].class_index) <
+               std::tie(answers[b].at, answers[b].sample, answers[b].class_index);
       });
+      // Counted from the latest, so that the last stretch is a whole one.
+      const std::size_t first_coin = owner_.size();
+      for (std::size_t rank = 0; rank < own.size(); ++rank) {
+        const std::size_t place = own[own.size() - 1 - rank];
+        coin_of_[place] = first_coin + rank / block;
+        if (coin_of_[place] == owner_.size()) owner_.push_back(who);
+      }
     }
-    std::sort(order_.begin(), order_.end(), [&](std::size_t a, std::size_t b) {
-      return std::tie(answers[a].sample, a) < std::tie(answers[b].sample, b);
+    right_.assign(owner_.size(), kFirstGuess);
+    for (std::size_t coin = 0; coin < owner_.size(); ++coin) {
+      if (!IsJudged(annotators[owner_[coin]].kind)) right_[coin] = kFromTheData;
+    }
+    std::sort(by_sample_.begin(), by_sample_.end(), [&](std::size_t a, std::size_t b) {
+      return std::tie(answers[a].sample, answers[a].annotator, answers[a].at,
+                      answers[a].class_index) < std::tie(answers[b].sample, answers[b].annotator,
+                                                         answers[b].at, answers[b].class_index);
     });
-    for (const AnnotatorFacts& annotator : annotators) {
-      weights_.push_back(WeightOf(annotator, std::max<std::size_t>(2, classes)));
-    }
-    for (std::size_t i = 0; i < order_.size(); ++i) {
-      const auto sample = static_cast<std::size_t>(answers[order_[i]].sample);
+    for (std::size_t i = 0; i < by_sample_.size(); ++i) {
+      const auto sample = static_cast<std::size_t>(answers[by_sample_[i]].sample);
       if (begin_.size() <= sample + 1) begin_.resize(sample + 2, i);
       begin_[sample + 1] = i + 1;
     }
+    Estimate();
   }
 
-  /// Whether each comparable answer of an annotator agrees, in the order of time; `places` gets
-  /// where it stands among the answers.
-  std::vector<bool> Agreements(std::size_t annotator, std::vector<std::size_t>* places) const {
+  /// Whether each comparable answer of an annotator agrees, in the order of time.
+  std::vector<bool> Agreements(std::size_t annotator, double measure_from) const {
     std::vector<bool> agrees;
-    places->clear();
-    std::vector<double> support(classes_);
+    std::vector<double> likely(classes_);
     for (const std::size_t place : of_annotator_[annotator]) {
       const CastAnswer& answer = answers_[place];
-      const int expected =
-          answer.known_class >= 0 ? answer.known_class : LabelOfOthers(answer, &support);
-      if (expected < 0) continue;
+      int expected = answer.known_class;
+      if (expected < 0) {
+        if (!Weigh(VotesOn(answer), answer.annotator, &likely)) continue;
+        const auto best = std::max_element(likely.begin(), likely.end());
+        if (*best < measure_from) continue;
+        expected = static_cast<int>(best - likely.begin());
+      }
       agrees.push_back(answer.class_index == expected);
-      places->push_back(place);
     }
     return agrees;
   }
 
-  void PutAside(std::size_t place) { put_aside_[place] = true; }
-
  private:
-  /// -1: nobody else said anything, or they do not agree on one class.
-  int LabelOfOthers(const CastAnswer& answer, std::vector<double>* support) const {
+  std::span<const std::size_t> VotesOn(const CastAnswer& answer) const {
     const auto sample = static_cast<std::size_t>(answer.sample);
-    if (sample + 1 >= begin_.size()) return -1;
-    for (const bool from_the_data : {true, false}) {
-      std::fill(support->begin(), support->end(), 0.0);
-      bool any = false;
-      for (std::size_t i = begin_[sample]; i < begin_[sample + 1]; ++i) {
-        const CastAnswer& other = answers_[order_[i]];
-        const auto who = static_cast<std::size_t>(other.annotator);
-        if (other.annotator == answer.annotator || put_aside_[order_[i]]) continue;
-        if (from_the_data == IsJudged(annotators_[who].kind)) continue;
-        any = true;
-        (*support)[static_cast<std::size_t>(other.class_index)] += weights_[who];
-      }
-      if (!any) continue;
-      const auto best = std::max_element(support->begin(), support->end());
-      const auto as_good = std::count_if(support->begin(), support->end(),
-                                         [&best](double value) { return value > *best - 1e-9; });
-      return as_good == 1 ? static_cast<int>(best - support->begin()) : -1;
+    return std::span(by_sample_).subspan(begin_[sample], begin_[sample + 1] - begin_[sample]);
+  }
+
+  /// How likely each class is by the votes of all but one annotator (-1: of all). False: there are
+  /// none.
+  bool Weigh(std::span<const std::size_t> votes, std::int32_t without,
+             std::vector<double>* likely) const {
+    std::fill(likely->begin(), likely->end(), 0.0);
+    bool any = false;
+    for (const std::size_t place : votes) {
+      const CastAnswer& vote = answers_[place];
+      if (vote.annotator == without) continue;
+      any = true;
+      (*likely)[static_cast<std::size_t>(vote.class_index)] += weight_[coin_of_[place]];
     }
-    return -1;
+    if (!any) return false;
+    const double most = *std::max_element(likely->begin(), likely->end());
+    double sum = 0;
+    for (double& value : *likely) sum += value = std::exp(value - most);
+    for (double& value : *likely) value /= sum;
+    return true;
+  }
+
+  /// What an answer adds to the case for its class: its log odds against each other class.
+  void SetWeights() {
+    weight_.resize(right_.size());
+    for (std::size_t coin = 0; coin < right_.size(); ++coin) {
+      const double right = std::clamp(right_[coin], 0.01, 0.99);
+      weight_[coin] = std::log(right * static_cast<double>(classes_ - 1) / (1 - right));
+    }
+  }
+
+  void Estimate() {
+    SetWeights();
+    std::vector<double> counted(owner_.size(), 0.0);
+    std::vector<double> known(owner_.size(), 0.0);
+    for (std::size_t place = 0; place < answers_.size(); ++place) {
+      const CastAnswer& answer = answers_[place];
+      if (answer.known_class >= 0) {
+        counted[coin_of_[place]] += 1;
+        known[coin_of_[place]] += answer.known_class == answer.class_index ? 1 : 0;
+      } else if (VotesOn(answer).size() > 1) {
+        counted[coin_of_[place]] += 1;
+      }
+    }
+    std::vector<double> likely(classes_);
+    for (int round = 0; round < kRounds; ++round) {
+      std::vector<double> right = known;
+      for (std::size_t i = 0; i < by_sample_.size();) {
+        const auto votes = VotesOn(answers_[by_sample_[i]]);
+        i += votes.size();
+        if (votes.size() < 2) continue;  // Alone it says nothing of its coin.
+        Weigh(votes, -1, &likely);
+        for (const std::size_t place : votes) {
+          right[coin_of_[place]] += likely[static_cast<std::size_t>(answers_[place].class_index)];
+        }
+      }
+      std::vector<double> of_all(annotators_.size(), kGuessWeight * kFirstGuess);
+      std::vector<double> counted_of_all(annotators_.size(), kGuessWeight);
+      for (std::size_t coin = 0; coin < owner_.size(); ++coin) {
+        of_all[owner_[coin]] += right[coin];
+        counted_of_all[owner_[coin]] += counted[coin];
+      }
+      double change = 0;
+      for (std::size_t coin = 0; coin < owner_.size(); ++coin) {
+        const std::size_t who = owner_[coin];
+        if (!IsJudged(annotators_[who].kind)) continue;
+        const double estimate = (right[coin] + kOwnWeight * of_all[who] / counted_of_all[who]) /
+                                (counted[coin] + kOwnWeight);
+        change = std::max(change, std::abs(estimate - right_[coin]));
+        right_[coin] = estimate;
+      }
+      SetWeights();
+      if (change < kEnough) break;
+    }
   }
 
   const std::vector<CastAnswer>& answers_;
   const std::vector<AnnotatorFacts>& annotators_;
   const std::size_t classes_;
-  std::vector<bool> put_aside_;
-  std::vector<std::vector<std::size_t>> of_annotator_;
-  std::vector<std::size_t> order_;  // Places of votes by sample.
-  std::vector<std::size_t> begin_;  // Of each sample in `order_`.
-  std::vector<double> weights_;
+  std::vector<std::vector<std::size_t>> of_annotator_;  // Places, in the order of time.
+  std::vector<std::size_t> coin_of_;                    // Of each answer.
+  std::vector<std::size_t> owner_;                      // Annotator of each coin.
+  std::vector<double> right_;           // Of each coin: probability of a right answer.
+  std::vector<double> weight_;          // Of each coin.
+  std::vector<std::size_t> by_sample_;  // Places of votes.
+  std::vector<std::size_t> begin_;      // Of each sample in `by_sample_`.
 };
 
 /// The stretch that says most against the annotator; nothing: too few answers.
@@ -144,36 +213,13 @@ std::optional<Assessment> Assess(std::size_t annotator, const std::vector<bool>&
 std::vector<Assessment> AssessAnnotators(const std::vector<CastAnswer>& answers,
                                          const std::vector<AnnotatorFacts>& annotators,
                                          std::size_t classes, const AssessmentOptions& options) {
-  Comparison comparison(answers, annotators, classes);
-  std::vector<std::optional<Assessment>> found(annotators.size());
-  std::vector<bool> suspect(annotators.size(), false);
-  const double suspect_below =
-      options.suspect_below / static_cast<double>(std::max<std::size_t>(1, annotators.size()));
-  while (true) {
-    std::optional<std::size_t> worst;
-    std::vector<std::size_t> worst_places;
-    std::vector<std::size_t> places;
-    for (std::size_t annotator = 0; annotator < annotators.size(); ++annotator) {
-      if (!IsJudged(annotators[annotator].kind)) continue;
-      const auto agrees = comparison.Agreements(annotator, &places);
-      found[annotator] = Assess(annotator, agrees, options);
-      if (!found[annotator] || suspect[annotator]) continue;
-      if (found[annotator]->p_value >= suspect_below) continue;
-      if (worst && found[annotator]->p_value >= found[*worst]->p_value) continue;
-      worst = annotator;
-      worst_places = places;
-    }
-    if (!worst) break;
-    suspect[*worst] = true;
-    // When it began is not known to the vote: the longest stretch is put aside.
-    const std::size_t stretch = std::min(worst_places.size(), options.stretches.back());
-    for (std::size_t i = worst_places.size() - stretch; i < worst_places.size(); ++i) {
-      comparison.PutAside(worst_places[i]);
-    }
-  }
   std::vector<Assessment> assessments;
-  for (const auto& assessment : found) {
-    if (assessment) assessments.push_back(*assessment);
+  if (classes < 2) return assessments;
+  const Coins coins(answers, annotators, classes, options.block);
+  for (std::size_t annotator = 0; annotator < annotators.size(); ++annotator) {
+    if (!IsJudged(annotators[annotator].kind)) continue;
+    const auto agrees = coins.Agreements(annotator, options.measure_from);
+    if (const auto found = Assess(annotator, agrees, options)) assessments.push_back(*found);
   }
   return assessments;
 }

@@ -24,15 +24,16 @@ struct CastAnswer {
 /// What is known of an annotator.
 struct AnnotatorFacts {
   AnnotatorKind kind = AnnotatorKind::kPerson;
-  double quality = 0.5;  // Probability of a right vote.
 };
 
 struct AssessmentOptions {
   /// Lengths of the recent stretch that are tried, rising; the one that says most is taken, its
   /// p-value times the number of those tried (Bonferroni).
-  std::vector<std::size_t> stretches{30, 100};
+  std::vector<std::size_t> stretches{30, 60, 100};
   std::size_t min_earlier = 30;  // Fewer before say nothing.
-  double suspect_below = 0.01;   // Over the number of annotators: whose recent votes prove nothing.
+  /// An annotator may be as good as ever in one stretch of this many answers and not in the next.
+  std::size_t block = 50;
+  double measure_from = 0.75;  // What others say is a measure when it is so likely to be true.
 };
 
 /// How good an annotator was of late beside before, as far as answers can be compared: with the
@@ -47,10 +48,13 @@ struct Assessment {
   double p_value = 1;  // One-sided, of "as good as before": Fisher's exact test.
 };
 
-/// One for each person, rule or model with enough comparable answers, by annotator. Who is found
-/// worse is no measure for the others: the recent votes of the clearest case are put aside and the
-/// rest is compared again, until nobody is suspect, so that one who got worse does not pull down
-/// those who were asked the same. `annotators` are by number. O(answers) a round.
+/// One for each person, rule or model with enough comparable answers, by annotator.
+///
+/// One who got worse must not pull down those who were asked the same. So how far each stretch of
+/// answers of each annotator can be trusted is estimated from all of them together (the one-coin
+/// model of Dawid and Skene 1979, by expectation-maximisation, a coin a stretch), and an annotator
+/// is held only against what the others make likely: one other who guesses of late is no measure.
+/// `annotators` are by number. O(answers x classes) a round, 30 rounds at most.
 std::vector<Assessment> AssessAnnotators(const std::vector<CastAnswer>& answers,
                                          const std::vector<AnnotatorFacts>& annotators,
                                          std::size_t classes,

@@ -138,8 +138,7 @@ Result<void> AddRecentQuality(LabelStore& store, const TaskPolicy& task, const B
   std::vector<AnnotatorFacts> facts;
   for (const AnnotatorQuality& annotator : *judged) {
     const auto kind = kinds->find(annotator.annotator);
-    facts.push_back({.kind = kind == kinds->end() ? AnnotatorKind::kPerson : kind->second,
-                     .quality = annotator.quality});
+    facts.push_back({kind == kinds->end() ? AnnotatorKind::kPerson : kind->second});
   }
   for (const CastAnswer& answer : answers) {
     AnnotatorQuality& annotator = (*judged)[static_cast<std::size_t>(answer.annotator)];
