@@ -23,6 +23,10 @@ std::optional<CaptureDecision> DecideCapture(const CapturePolicy& policy,
                                              std::string_view request_id, std::size_t index,
                                              const Answer& answer,
                                              const EmbeddingReference* reference) {
+  // First, so that it is a sample of all traffic, the hard cases among it.
+  if (UnitHash(request_id, index) < policy.random_share) {
+    return CaptureDecision{CaptureReason::kRandom, std::min(policy.random_share, 1.0)};
+  }
   if (double{answer.confidence()} < policy.uncertain_below) {
     return CaptureDecision{CaptureReason::kUncertain, 0};
   }
@@ -31,9 +35,6 @@ std::optional<CaptureDecision> DecideCapture(const CapturePolicy& policy,
       reference->SquaredDistance(answer.embedding) >
           reference->DistanceAt(policy.out_of_distribution_quantile)) {
     return CaptureDecision{CaptureReason::kOutOfDistribution, 0};
-  }
-  if (UnitHash(request_id, index) < policy.random_share) {
-    return CaptureDecision{CaptureReason::kRandom, std::min(policy.random_share, 1.0)};
   }
   return std::nullopt;
 }

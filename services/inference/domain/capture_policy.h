@@ -30,17 +30,16 @@ struct CapturePolicy {
   friend bool operator==(const CapturePolicy&, const CapturePolicy&) = default;
 };
 
-enum class CaptureReason { kUncertain, kOutOfDistribution, kRandom };
+enum class CaptureReason { kRandom, kUncertain, kOutOfDistribution };
 inline constexpr std::array kCaptureReasons = {
-    CaptureReason::kUncertain, CaptureReason::kOutOfDistribution, CaptureReason::kRandom};
-/// "uncertain", "out_of_distribution", "random".
+    CaptureReason::kRandom, CaptureReason::kUncertain, CaptureReason::kOutOfDistribution};
+/// "random", "uncertain", "out_of_distribution".
 std::string_view Name(CaptureReason reason);
 
 struct CaptureDecision {
   CaptureReason because = CaptureReason::kRandom;
-  /// Of kRandom: with which an input that is neither uncertain nor out of distribution is kept;
-  /// else 0. The others are all kept, so that a sum over traffic weighs these with the inverse and
-  /// those with 1.
+  /// Of kRandom: with which any input is kept, whatever it is; else 0. The random ones alone stand
+  /// for all traffic.
   double inclusion_probability = 0;
 
   friend bool operator==(const CaptureDecision&, const CaptureDecision&) = default;

@@ -637,14 +637,34 @@ class CapturePolicyTest : public testing::Test {
 
 TEST_F(CapturePolicyTest, TheFirstReasonThatHoldsIsGiven) {
   const auto reference = Circle();
-  const CapturePolicy policy{1, 0.6, 0.5, 100};
-  const auto because = [&](const Answer& answer) {
-    return DecideCapture(policy, "r-1", 0, answer, &reference)->because;
+  CapturePolicy policy{1, 0.6, 0.5, 100};
+  const auto because = [&](const Answer& answer) -> std::optional<CaptureReason> {
+    const auto decision = DecideCapture(policy, "r-1", 0, answer, &reference);
+    if (!decision) return std::nullopt;
+    return decision->because;
   };
+  EXPECT_EQ(because(WithConfidence(0.55F, {9, 9})), CaptureReason::kRandom);
+  policy.random_share = 0;
   EXPECT_EQ(because(WithConfidence(0.55F, {9, 9})), CaptureReason::kUncertain);
   EXPECT_EQ(because(WithConfidence(0.9F, {9, 9})), CaptureReason::kOutOfDistribution);
-  EXPECT_EQ(because(WithConfidence(0.9F, {1, 2})), CaptureReason::kRandom);
-  EXPECT_EQ(because(WithConfidence(0.9F)), CaptureReason::kRandom);  // No embedding, no distance.
+  EXPECT_EQ(because(WithConfidence(0.9F, {1, 2})), std::nullopt);
+  EXPECT_EQ(because(WithConfidence(0.9F)), std::nullopt);  // No embedding, no distance.
+}
+
+TEST_F(CapturePolicyTest, RandomOnesStandForAllTraffic) {
+  const CapturePolicy policy{0.2, 0.6, 0, 100};
+  int uncertain = 0;
+  int random = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const bool hard = i % 4 == 0;
+    const auto decision = DecideCapture(policy, std::to_string(i), 0,
+                                        WithConfidence(hard ? 0.55F : 0.9F), nullptr);
+    if (!decision || decision->because != CaptureReason::kRandom) continue;
+    ++random;
+    uncertain += hard ? 1 : 0;
+  }
+  EXPECT_NEAR(random / 20'000.0, 0.2, 0.015);
+  EXPECT_NEAR(static_cast<double>(uncertain) / random, 0.25, 0.035);
 }
 
 TEST_F(CapturePolicyTest, NothingIsKeptUnlessItIsAskedFor) {
