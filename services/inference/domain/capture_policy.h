@@ -31,8 +31,8 @@ struct CapturePolicy {
 };
 
 enum class CaptureReason { kRandom, kUncertain, kOutOfDistribution };
-inline constexpr std::array kCaptureReasons = {
-    CaptureReason::kRandom, CaptureReason::kUncertain, CaptureReason::kOutOfDistribution};
+inline constexpr std::array kCaptureReasons = {CaptureReason::kRandom, CaptureReason::kUncertain,
+                                               CaptureReason::kOutOfDistribution};
 /// "random", "uncertain", "out_of_distribution".
 std::string_view Name(CaptureReason reason);
 

@@ -657,8 +657,8 @@ TEST_F(CapturePolicyTest, RandomOnesStandForAllTraffic) {
   int random = 0;
   for (int i = 0; i < 20'000; ++i) {
     const bool hard = i % 4 == 0;
-    const auto decision = DecideCapture(policy, std::to_string(i), 0,
-                                        WithConfidence(hard ? 0.55F : 0.9F), nullptr);
+    const auto decision =
+        DecideCapture(policy, std::to_string(i), 0, WithConfidence(hard ? 0.55F : 0.9F), nullptr);
     if (!decision || decision->because != CaptureReason::kRandom) continue;
     ++random;
     uncertain += hard ? 1 : 0;
