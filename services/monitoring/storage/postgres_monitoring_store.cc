@@ -158,11 +158,7 @@ Window WindowFrom(const pqxx::row& row) {
 Result<std::size_t> PostgresMonitoringStore::AddPredictions(std::span<const Prediction> predictions,
                                                             const Policies& policies) {
   if (predictions.empty()) return std::size_t{0};
-  const auto models = PrepareModels(catalog_, predictions, policies);
-  if (!models) return models.error();
-  const auto stored = pool_.InTransaction([&](pqxx::work& tx) -> Result<std::size_t> {
-    return InsertPredictions(tx, predictions, *models, policies);
-  });
+  const auto stored = StorePredictions(pool_, catalog_, predictions, policies);
   if (!stored) return stored;
 
   const auto waiting = pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<bool> {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -16,30 +17,28 @@ namespace tidewheel::monitoring {
 namespace {
 
 /// What is added comes back as sums: part 0 by model, class and role, part 1 by stream of a slice.
-/// Only a batch that has slices pays for them.
+/// All bodies are one parameter, cut up by the server: as an array they would be copied three
+/// times. Only a batch that has slices pays for them.
 std::string InsertStatement(bool sliced) {
   std::string sql =
       "WITH added AS (INSERT INTO predictions (request_id, place, model_id, predicted_at, "
       "class_index, confidence, seconds, role, answered, body, slices) "
-      "SELECT r.request_id, r.place, r.model_id, r.predicted_at, r.class_index, r.confidence, "
-      "r.seconds, r.role, r.answered, r.body, r.slices::integer[] "
+      "SELECT request_id, place, model_id, predicted_at, class_index, confidence, seconds, role, "
+      "answered, substr($10::bytea, body_at, body_bytes), slices::integer[] "
       "FROM unnest($1::text[], $2::integer[], $3::integer[], $4::timestamptz[], $5::integer[], "
-      "$6::real[], $7::real[], $8::integer[], $9::integer[], $10::bytea[], $11::text[]) AS r "
-      "(request_id, place, model_id, predicted_at, class_index, confidence, seconds, role, "
-      "answered, body, slices) JOIN models m ON m.id = r.model_id "
-      "WHERE r.predicted_at >= coalesce(m.forgotten_before, '-infinity') ON CONFLICT DO NOTHING "
+      "$6::real[], $7::real[], $8::integer[], $9::integer[], $11::integer[], $12::integer[], "
+      "$13::text[]) AS r (request_id, place, model_id, predicted_at, class_index, confidence, "
+      "seconds, role, answered, body_at, body_bytes, slices) ON CONFLICT DO NOTHING "
       "RETURNING model_id, class_index, confidence, role, predicted_at";
-  if (sliced) sql += ", request_id, place, slices";
-  sql += ")";
   if (sliced) {
     sql +=
-        ", members AS (INSERT INTO slice_predictions (stream_id, predicted_at, request_id, place, "
-        "class_index, confidence) SELECT s, predicted_at, request_id, place, class_index, "
-        "confidence FROM added, unnest(slices) AS s WHERE role < 2 "
-        "RETURNING stream_id, predicted_at)";
+        ", request_id, place, slices), members AS (INSERT INTO slice_predictions (stream_id, "
+        "predicted_at, request_id, place, class_index, confidence) SELECT s, predicted_at, "
+        "request_id, place, class_index, confidence FROM added, unnest(slices) AS s "
+        "WHERE role < 2 RETURNING stream_id, predicted_at";
   }
   sql +=
-      " SELECT 0 AS part, model_id AS id, class_index, role::integer, count(*) AS rows, "
+      ") SELECT 0 AS part, model_id AS id, class_index, role::integer, count(*) AS rows, "
       "sum(round(confidence::double precision * 1e9)::bigint)::bigint AS confidence, "
       "min(predicted_at) AS first_at, max(predicted_at) AS last_at FROM added GROUP BY 2, 3, 4";
   if (sliced) {
@@ -47,9 +46,12 @@ std::string InsertStatement(bool sliced) {
         " UNION ALL SELECT 1, stream_id, 0, 0, count(*), 0, min(predicted_at), max(predicted_at) "
         "FROM members GROUP BY stream_id";
   }
-  return sql + " ORDER BY 1, 2, 3, 4";
+  return sql;
 }
 
+constexpr char kForgottenBefore[] =
+    "SELECT id, forgotten_before FROM models WHERE forgotten_before IS NOT NULL AND "
+    "id = ANY ($1::integer[])";
 constexpr char kTally[] =
     "INSERT INTO model_tallies AS t (model_id, class_index, predictions, confidence_sum) "
     "VALUES ($1, $2, $3, $4) ON CONFLICT (model_id, class_index) DO UPDATE SET "
@@ -65,6 +67,99 @@ constexpr char kStream[] =
     "UPDATE streams SET predictions = predictions + $2, last_at = greatest(last_at, $4), "
     "fresh_from = least(fresh_from, $3), open_stale = true WHERE id = $1";
 
+/// A prediction with numbers instead of names.
+struct EncodedRow {
+  const Prediction* prediction = nullptr;
+  const StoredModel* model = nullptr;
+  std::set<int> streams;  // Of its slices.
+  std::string body;
+};
+
+/// The names that a model's dictionaries lack.
+struct MissingNames {
+  std::set<std::string> features;
+  std::set<std::string> slices;
+};
+
+/// `missing` gets what cannot be encoded yet.
+EncodedRow Encode(const Prediction& prediction, const StoredModel& model,
+                  std::vector<double>* features, MissingNames* missing) {
+  features->assign(model.features.size(), std::numeric_limits<double>::quiet_NaN());
+  for (const auto& measure : prediction.measures) {
+    const auto place = model.feature_places.find(measure.name);
+    if (place != model.feature_places.end()) {
+      (*features)[place->second] = measure.value;
+    } else if (model.features.size() < ModelCatalog::kMostFeatures) {
+      missing->features.insert(measure.name);
+    }
+  }
+  EncodedRow row{&prediction, &model, {}, {}};
+  for (const auto& slice : prediction.slices) {
+    if (const auto stream = model.StreamOf(slice)) {
+      row.streams.insert(*stream);
+    } else {
+      missing->slices.insert(slice);
+    }
+  }
+  row.body = Pack(prediction.probabilities, *features, prediction.embedding,
+                  prediction.quality_problems, prediction.payload_sha256);
+  return row;
+}
+
+using BatchModels = std::map<ModelKey, std::shared_ptr<const StoredModel>>;
+
+/// The catalog's entries of the batch's models, made where they are missing.
+Result<BatchModels> FindModels(ModelCatalog& catalog, std::span<const Prediction> predictions,
+                               const Policies& policies) {
+  BatchModels models;
+  const Prediction* previous = nullptr;
+  for (const auto& prediction : predictions) {
+    const bool same = previous != nullptr && previous->model == prediction.model &&
+                      previous->classes == prediction.classes;
+    previous = &prediction;
+    if (same) continue;
+    const auto policy = policies.find(prediction.model.task);
+    auto found = catalog.Ensure(prediction.model, *prediction.classes,
+                                policy == policies.end() ? MonitoringPolicy{} : policy->second);
+    if (!found) return found.error();
+    models[prediction.model] = *std::move(found);
+  }
+  return models;
+}
+
+/// Adds to the dictionaries of `models` what they lack, and encodes again where they did.
+Result<std::vector<EncodedRow>> EncodeAll(ModelCatalog& catalog,
+                                          std::span<const Prediction> predictions,
+                                          BatchModels* models) {
+  std::vector<EncodedRow> rows;
+  rows.reserve(predictions.size());
+  std::vector<double> features;
+  std::map<ModelKey, MissingNames> missing;
+  const StoredModel* model = nullptr;
+  MissingNames lacking;
+  for (const auto& prediction : predictions) {
+    if (model == nullptr || model->key != prediction.model) {
+      model = models->at(prediction.model).get();
+    }
+    rows.push_back(Encode(prediction, *model, &features, &lacking));
+    if (lacking.features.empty() && lacking.slices.empty()) continue;
+    MissingNames& all = missing[prediction.model];
+    all.features.merge(lacking.features);
+    all.slices.merge(lacking.slices);
+    lacking = {};
+  }
+  for (const auto& [key, names] : missing) {
+    auto extended = catalog.Extend(*models->at(key), names.features, names.slices);
+    if (!extended) return extended.error();
+    const auto before = std::exchange((*models)[key], *std::move(extended));
+    for (auto& row : rows) {
+      if (row.model != before.get()) continue;
+      row = Encode(*row.prediction, *(*models)[key], &features, &lacking);
+    }
+  }
+  return rows;
+}
+
 /// What a batch adds to one stream.
 struct StreamGain {
   std::int64_t rows = 0;
@@ -72,141 +167,129 @@ struct StreamGain {
   Timestamp last_at = Timestamp::min();
 };
 
-}  // namespace
+struct ClassGain {
+  std::int64_t rows = 0;
+  std::int64_t confidence = 0;  // In 1e-9.
+};
 
-Result<BatchModels> PrepareModels(ModelCatalog& catalog, std::span<const Prediction> predictions,
-                                  const Policies& policies) {
-  struct Wanted {
-    std::set<std::string> features;
-    std::set<std::string> slices;
-  };
-  BatchModels models;
-  std::map<ModelKey, Wanted> wanted;
-  const Prediction* previous = nullptr;
-  const StoredModel* model = nullptr;
-  for (const auto& prediction : predictions) {
-    const bool same = previous != nullptr && previous->model == prediction.model;
-    if (!same || previous->classes != prediction.classes) {
-      const auto policy = policies.find(prediction.model.task);
-      auto ensured = catalog.Ensure(prediction.model, *prediction.classes,
-                                    policy == policies.end() ? MonitoringPolicy{} : policy->second);
-      if (!ensured) return ensured.error();
-      model = ensured->get();
-      models[prediction.model] = *std::move(ensured);
-    }
-    previous = &prediction;
-    if (model->features.size() < ModelCatalog::kMostFeatures) {
-      for (const auto& measure : prediction.measures) {
-        if (!model->feature_places.contains(measure.name)) {
-          wanted[prediction.model].features.insert(measure.name);
-        }
-      }
-    }
-    for (const auto& slice : prediction.slices) {
-      if (!model->StreamOf(slice)) wanted[prediction.model].slices.insert(slice);
-    }
+/// What a batch adds.
+struct Sums {
+  std::size_t rows = 0;
+  std::map<int, StreamGain> streams;
+  std::map<std::pair<int, int>, ClassGain> classes;  // By model and class.
+};
+
+/// The rows that are not older than what was forgotten.
+std::vector<const EncodedRow*> NotForgotten(pqxx::work& tx, const BatchModels& models,
+                                            const std::vector<EncodedRow>& rows) {
+  postgres::IntegerArray ids;
+  for (const auto& [key, model] : models) ids.Add(model->id);
+  std::map<int, Timestamp> before;
+  for (const auto& row : tx.exec_params(kForgottenBefore, ids.Parameter())) {
+    before[row[0].as<int>()] = row[1].as<Timestamp>();
   }
-  for (const auto& [key, names] : wanted) {
-    auto extended = catalog.Extend(*models.at(key), names.features, names.slices);
-    if (!extended) return extended.error();
-    models[key] = *std::move(extended);
+  std::vector<const EncodedRow*> kept;
+  kept.reserve(rows.size());
+  for (const auto& row : rows) {
+    const auto limit = before.find(row.model->id);
+    const bool gone = limit != before.end() && row.prediction->predicted_at < limit->second;
+    if (!gone) kept.push_back(&row);
   }
-  return models;
+  return kept;
 }
 
-Result<std::size_t> InsertPredictions(pqxx::work& tx, std::span<const Prediction> predictions,
-                                      const BatchModels& models, const Policies& policies) {
+/// Those rows that are not there yet.
+Sums Insert(pqxx::work& tx, std::vector<const EncodedRow*> rows) {
   // In one order everywhere, so that two copies wait for each other instead of for ever.
-  std::vector<const Prediction*> rows;
-  rows.reserve(predictions.size());
-  for (const auto& prediction : predictions) rows.push_back(&prediction);
-  std::sort(rows.begin(), rows.end(), [](const Prediction* a, const Prediction* b) {
-    return std::tie(a->request_id, a->index, a->model) <
-           std::tie(b->request_id, b->index, b->model);
+  std::sort(rows.begin(), rows.end(), [](const EncodedRow* a, const EncodedRow* b) {
+    return std::tie(a->prediction->request_id, a->prediction->index, a->model->id) <
+           std::tie(b->prediction->request_id, b->prediction->index, b->model->id);
   });
-
   postgres::TextArray requests, slices;
-  postgres::IntegerArray places, ids, classes, roles, answers;
+  postgres::IntegerArray places, ids, classes, roles, answers, body_begins, body_lengths;
   postgres::TimestampArray times;
   postgres::RealArray confidences, seconds;
-  postgres::ByteaArray bodies;
+  std::string bodies;
   bool sliced = false;
-  std::map<std::string, Timestamp> newest;
-  std::vector<double> features;
-  const StoredModel* model = nullptr;
-  for (const Prediction* prediction : rows) {
-    if (model == nullptr || model->key != prediction->model) {
-      model = models.at(prediction->model).get();
-    }
-    features.assign(model->features.size(), std::numeric_limits<double>::quiet_NaN());
-    for (const auto& measure : prediction->measures) {
-      const auto place = model->feature_places.find(measure.name);
-      if (place != model->feature_places.end()) features[place->second] = measure.value;
-    }
-    requests.Add(prediction->request_id);
-    places.Add(static_cast<std::int32_t>(prediction->index));
-    ids.Add(model->id);
-    times.Add(prediction->predicted_at);
-    classes.Add(static_cast<std::int32_t>(prediction->class_index));
-    confidences.Add(static_cast<float>(prediction->confidence));
-    seconds.Add(static_cast<float>(prediction->seconds));
-    roles.Add(static_cast<std::int32_t>(prediction->role));
-    if (prediction->answered_class_index) {
-      answers.Add(static_cast<std::int32_t>(*prediction->answered_class_index));
+  std::map<int, int> all_traffic;
+  for (const EncodedRow* row : rows) {
+    const Prediction& prediction = *row->prediction;
+    requests.Add(prediction.request_id);
+    places.Add(static_cast<std::int32_t>(prediction.index));
+    ids.Add(row->model->id);
+    times.Add(prediction.predicted_at);
+    classes.Add(static_cast<std::int32_t>(prediction.class_index));
+    confidences.Add(static_cast<float>(prediction.confidence));
+    seconds.Add(static_cast<float>(prediction.seconds));
+    roles.Add(static_cast<std::int32_t>(prediction.role));
+    if (prediction.answered_class_index) {
+      answers.Add(static_cast<std::int32_t>(*prediction.answered_class_index));
     } else {
       answers.AddNull();
     }
-    bodies.Add(Pack(prediction->probabilities, features, prediction->embedding,
-                    prediction->quality_problems, prediction->payload_sha256));
-    if (prediction->slices.empty()) {
+    body_begins.Add(static_cast<std::int32_t>(bodies.size()) + 1);
+    body_lengths.Add(static_cast<std::int32_t>(row->body.size()));
+    bodies += row->body;
+    if (row->streams.empty()) {
       slices.AddNull();
     } else {
-      std::set<int> streams;
-      for (const auto& slice : prediction->slices) {
-        if (const auto stream = model->StreamOf(slice)) streams.insert(*stream);
-      }
       postgres::ArrayLiteral list;
-      for (const int stream : streams) list.AddInt(stream);
+      for (const int stream : row->streams) list.AddInt(stream);
       slices.Add(list.text());
       sliced = true;
     }
-    const auto known = newest.try_emplace(prediction->model.task, prediction->predicted_at);
-    known.first->second = std::max(known.first->second, prediction->predicted_at);
+    all_traffic[row->model->id] = row->model->streams.at("");
   }
-
-  const auto sums = tx.exec_params(
-      InsertStatement(sliced), requests.Parameter(), places.Parameter(), ids.Parameter(),
-      times.Parameter(), classes.Parameter(), confidences.Parameter(), seconds.Parameter(),
-      roles.Parameter(), answers.Parameter(), bodies.Parameter(), slices.Parameter());
-  std::size_t added = 0;
-  std::map<int, StreamGain> gains;
-  std::map<int, int> all_traffic;
-  for (const auto& [key, entry] : models) all_traffic[entry->id] = entry->streams.at("");
-  for (const auto& row : sums) {
+  Sums sums;
+  for (const auto& row : tx.exec_params(
+           InsertStatement(sliced), requests.Parameter(), places.Parameter(), ids.Parameter(),
+           times.Parameter(), classes.Parameter(), confidences.Parameter(), seconds.Parameter(),
+           roles.Parameter(), answers.Parameter(), postgres::Bytes(bodies), body_begins.Parameter(),
+           body_lengths.Parameter(), slices.Parameter())) {
     const bool of_slice = row["part"].as<int>() == 1;
     const auto count = row["rows"].as<std::int64_t>();
-    if (!of_slice) added += static_cast<std::size_t>(count);
-    if (row["role"].as<int>() == static_cast<int>(Role::kShadow)) continue;
     const int id = row["id"].as<int>();
-    StreamGain& gain = gains[of_slice ? id : all_traffic.at(id)];
+    if (!of_slice) sums.rows += static_cast<std::size_t>(count);
+    if (row["role"].as<int>() == static_cast<int>(Role::kShadow)) continue;
+    StreamGain& gain = sums.streams[of_slice ? id : all_traffic.at(id)];
     gain.rows += count;
     gain.first_at = std::min(gain.first_at, row["first_at"].as<Timestamp>());
     gain.last_at = std::max(gain.last_at, row["last_at"].as<Timestamp>());
+    if (of_slice) continue;
+    ClassGain& answered = sums.classes[{id, row["class_index"].as<int>()}];
+    answered.rows += count;
+    answered.confidence += row["confidence"].as<std::int64_t>();
   }
-  if (added == 0) return added;
-  // Whatever others wait for comes last and, here as in outcome_joiner, in this order.
-  MoveClocks(tx, newest, policies);
-  for (const auto& [stream, gain] : gains) {
-    tx.exec_params0(kStream, stream, gain.rows, gain.first_at, gain.last_at);
+  return sums;
+}
+
+}  // namespace
+
+Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog,
+                                     std::span<const Prediction> predictions,
+                                     const Policies& policies) {
+  auto models = FindModels(catalog, predictions, policies);
+  if (!models) return models.error();
+  const auto encoded = EncodeAll(catalog, predictions, &*models);
+  if (!encoded) return encoded.error();
+  std::map<std::string, Timestamp> newest;
+  for (const auto& prediction : predictions) {
+    const auto known = newest.try_emplace(prediction.model.task, prediction.predicted_at);
+    known.first->second = std::max(known.first->second, prediction.predicted_at);
   }
-  for (const auto& row : sums) {
-    const bool counted =
-        row["part"].as<int>() == 0 && row["role"].as<int>() != static_cast<int>(Role::kShadow);
-    if (!counted) continue;
-    tx.exec_params0(kTally, row["id"].as<int>(), row["class_index"].as<int>(),
-                    row["rows"].as<std::int64_t>(), row["confidence"].as<std::int64_t>());
-  }
-  return added;
+  return pool.InTransaction([&](pqxx::work& tx) -> Result<std::size_t> {
+    const Sums sums = Insert(tx, NotForgotten(tx, *models, *encoded));
+    if (sums.rows == 0) return std::size_t{0};
+    // Whatever others wait for comes last and, here as in outcome_joiner, in this order.
+    MoveClocks(tx, newest, policies);
+    for (const auto& [stream, gain] : sums.streams) {
+      tx.exec_params0(kStream, stream, gain.rows, gain.first_at, gain.last_at);
+    }
+    for (const auto& [which, gain] : sums.classes) {
+      tx.exec_params0(kTally, which.first, which.second, gain.rows, gain.confidence);
+    }
+    return sums.rows;
+  });
 }
 
 void MoveClocks(pqxx::work& tx, const std::map<std::string, Timestamp>& newest,

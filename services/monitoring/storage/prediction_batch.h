@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <map>
-#include <memory>
 #include <pqxx/pqxx>
 #include <span>
 #include <string>
@@ -13,15 +12,11 @@
 
 namespace tidewheel::monitoring {
 
-/// The catalog's entries of the batch's models, their dictionaries holding all that the batch names
-/// (as far as they may grow).
-using BatchModels = std::map<ModelKey, std::shared_ptr<const StoredModel>>;
-Result<BatchModels> PrepareModels(ModelCatalog& catalog, std::span<const Prediction> predictions,
-                                  const Policies& policies);
-
-/// Stores what is new and counts it: into tallies, streams and the tasks' clocks. Returns how many.
-Result<std::size_t> InsertPredictions(pqxx::work& tx, std::span<const Prediction> predictions,
-                                      const BatchModels& models, const Policies& policies);
+/// Stores what is new and counts it: into tallies, streams and the tasks' clocks, in one
+/// transaction. Models and names that are new go into the catalog first. Returns how many were new.
+Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog,
+                                     std::span<const Prediction> predictions,
+                                     const Policies& policies);
 
 /// Moves the tasks' clocks on to the times given, by task.
 void MoveClocks(pqxx::work& tx, const std::map<std::string, Timestamp>& newest,

@@ -4,12 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
 
 #include "tidewheel/events/v1/events.pb.h"
+#include "tidewheel/events/v1/prediction_reading.pb.h"
 
 namespace tidewheel::monitoring {
 namespace {
 
+constexpr std::size_t kWorthTwo = 500;         // Deliveries.
 constexpr std::size_t kMostMeasures = 10'000;  // Of one answer.
 
 Timestamp TimeFrom(const google::protobuf::Timestamp& time) {
@@ -43,11 +50,17 @@ Result<void> Append(const bus::Delivery& delivery, std::vector<Outcome>* outcome
   return {};
 }
 
-}  // namespace
+/// What a batch tells.
+struct Facts {
+  std::vector<Prediction> predictions;
+  std::vector<Failure> failures;
+  std::vector<Outcome> outcomes;
+  std::shared_ptr<const std::vector<std::string>> classes;  // Of the event before: mostly the same.
+};
 
-Result<void> FactConsumer::AppendPredictions(const bus::Delivery& delivery, Facts* facts) {
+Result<void> AppendPredictions(const bus::Delivery& delivery, Facts* facts) {
   google::protobuf::Arena arena;
-  auto& event = *google::protobuf::Arena::CreateMessage<events::v1::PredictionEvent>(&arena);
+  auto& event = *google::protobuf::Arena::CreateMessage<events::v1::PredictionReading>(&arena);
   if (!event.ParseFromString(delivery.message.payload)) {
     return Bad(delivery, "is no PredictionEvent");
   }
@@ -64,11 +77,11 @@ Result<void> FactConsumer::AppendPredictions(const bus::Delivery& delivery, Fact
     return {};
   }
   const bool same =
-      classes_ != nullptr && std::equal(classes_->begin(), classes_->end(), event.classes().begin(),
-                                        event.classes().end());
+      facts->classes != nullptr && std::equal(facts->classes->begin(), facts->classes->end(),
+                                              event.classes().begin(), event.classes().end());
   if (!same) {
-    classes_ = std::make_shared<const std::vector<std::string>>(event.classes().begin(),
-                                                                event.classes().end());
+    facts->classes = std::make_shared<const std::vector<std::string>>(event.classes().begin(),
+                                                                      event.classes().end());
   }
   for (int i = 0; i < event.items_size(); ++i) {
     const auto& item = event.items(i);
@@ -85,7 +98,7 @@ Result<void> FactConsumer::AppendPredictions(const bus::Delivery& delivery, Fact
     prediction.request_id = event.request_id();
     prediction.index = static_cast<std::uint32_t>(i);
     prediction.model = model;
-    prediction.classes = classes_;
+    prediction.classes = facts->classes;
     prediction.class_index = item.class_index();
     prediction.confidence = static_cast<double>(item.probabilities(static_cast<int>(answered)));
     if (!(prediction.confidence >= 0 && prediction.confidence <= 1.000001)) {
@@ -95,8 +108,8 @@ Result<void> FactConsumer::AppendPredictions(const bus::Delivery& delivery, Fact
     prediction.predicted_at = TimeFrom(event.predicted_at());
     prediction.payload_sha256 = item.payload_sha256();
     prediction.measures.reserve(static_cast<std::size_t>(item.measures_size()));
-    for (const auto& [name, value] : item.measures()) {
-      prediction.measures.push_back({name, value});
+    for (const auto& measure : item.measures()) {
+      prediction.measures.push_back({measure.name(), measure.value()});
     }
     prediction.embedding = {item.embedding().begin(), item.embedding().end()};
     prediction.quality_problems = {item.quality_problems().begin(), item.quality_problems().end()};
@@ -110,7 +123,21 @@ Result<void> FactConsumer::AppendPredictions(const bus::Delivery& delivery, Fact
   return {};
 }
 
+}  // namespace
+
 Result<void> FactConsumer::Handle(std::span<const bus::Delivery> deliveries) {
+  if (deliveries.size() < kWorthTwo) return HandleSome(deliveries);
+  const auto half = deliveries.size() / 2;
+  Result<void> second;
+  Result<void> first;
+  {
+    const std::jthread other([&] { second = HandleSome(deliveries.subspan(half)); });
+    first = HandleSome(deliveries.first(half));
+  }
+  return first ? second : first;
+}
+
+Result<void> FactConsumer::HandleSome(std::span<const bus::Delivery> deliveries) {
   Facts facts;
   facts.predictions.reserve(deliveries.size());
   for (const auto& delivery : deliveries) {
