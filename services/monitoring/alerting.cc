@@ -129,7 +129,14 @@ void Alerting::Look() {
   }
   for (const auto& task : *activity) {
     const auto page = comparisons_.List(task.task, {1, ""});
-    if (!page || page->items.empty()) continue;
+    if (!page) continue;
+    if (page->items.empty()) {
+      // So that a graph begins before the first one does.
+      for (const char* const arm : {"candidate", "baseline"}) {
+        comparison_predictions_.Set({task.task, "canary", arm}, 0);
+      }
+      continue;
+    }
     const Comparison& newest = page->items.front();
     const std::string& stage = newest.plan.stage;
     comparison_predictions_.Set({task.task, stage, "candidate"},

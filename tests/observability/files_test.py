@@ -40,8 +40,9 @@ class DashboardsTest(unittest.TestCase):
     def setUp(self):
         self.dashboards = list(queries.dashboards())
 
-    def test_there_is_the_overview(self):
-        self.assertIn("Tidewheel overview", [dashboard["title"] for _, dashboard in self.dashboards])
+    def test_there_are_four(self):
+        self.assertEqual(sorted(dashboard["title"] for _, dashboard in self.dashboards),
+                         ["Tidewheel cycle", "Tidewheel data", "Tidewheel model", "Tidewheel overview"])
 
     def test_panels_have_ids_of_their_own_a_title_and_words_for_people(self):
         for name, dashboard in self.dashboards:

@@ -44,7 +44,9 @@ preprocessing: {width: 28, height: 28, channels: 1}
 quality: {max_payload: 1MiB, near_duplicate_quarantine_distance: -1, near_duplicate_group_distance: -1}
 splits: {validation_share: 0.2, test_share: 0.2}
 gate: {primary_metric: accuracy, min_primary_metric: 0.5}
-monitoring: {window_predictions: 20}
+monitoring: {window_predictions: 20, lateness_seconds: 1}
+capture: {random_share: 0.5}
+cycle: {enabled: true}
 """
 
 
@@ -191,10 +193,10 @@ class ObservabilityTest(unittest.TestCase):
 
     @classmethod
     def turn_the_wheel(cls):
-        """Something of all that dashboards show: samples good and bad, votes, labels, a dataset, a run, predictions, outcomes, errors."""
+        """Something of all that dashboards show: samples good and bad, votes, labels, a dataset, a run, predictions, outcomes, errors, a cycle."""
         pictures = cls.folder / "bars"
         pictures.mkdir()
-        names = [f"{number}.pgm" for number in range(60)]
+        names = [f"{number}.pgm" for number in range(240)]  # Enough of them are held out to judge windows by.
         for number, name in enumerate(names):
             (pictures / name).write_bytes(bar_picture(number))
         (pictures / "broken.pgm").write_bytes(b"P5\n28 28\n255\nshort")
@@ -213,17 +215,20 @@ class ObservabilityTest(unittest.TestCase):
         run = cls.cli("train", "--dataset", TASK, "--recipe", "image-linear", "--seed", 1, "--epochs", 3, "--wait")
         cls.cli("promote", run["model_version_id"], "--override", "a test needs a model that serves")
         eventually(lambda: cls.cli("predict", "--task", TASK, pictures / names[0])["predictions"], 30, "the model serves")
-        answers = cls.cli("predict", "--task", TASK, *(pictures / name for name in names[:30]))["predictions"]
+        answers = cls.cli("predict", "--task", TASK, *(pictures / name for name in names[:60]))["predictions"]
         outcomes = cls.folder / "outcomes.csv"
         outcomes.write_text("request_id,index,class\n" + "".join(
             f"{answer['request_id']},{answer['index']},{CLASSES[number % 2]}\n" for number, answer in enumerate(answers)), encoding="utf-8")
         cls.cli("outcome", "--task", TASK, "--source", "inspection", outcomes)
         cls.cli("predict", "--task", "nothing-of-that-name", pictures / names[0], status=1)
+        cycle = cls.cli("cycle", "start", "--task", TASK, "--reason", "to be seen on a dashboard")
+        cls.cli("cycle", "cancel", cycle["cycle"]["cycle_id"] if "cycle" in cycle else cycle["cycle_id"])
         http = cls.services["console"]["http"]
         fetch(f"http://{http}/")
 
-        eventually(lambda: cls.value("sum(tidewheel_monitoring_stored_outcomes)") >= 30, 30,
-                   lambda: f"monitoring knows 30 outcomes: {cls.prometheus.query('tidewheel_monitoring_stored_outcomes')}")
+        for metric, least in (("tidewheel_monitoring_stored_outcomes", 60), ("tidewheel_monitoring_windows_judged_total", 2),
+                              ("tidewheel_training_cycles_ended_total", 1)):
+            eventually(lambda: cls.value(f"sum({metric})") >= least, 60, lambda: f"{metric} of at least {least}: {cls.prometheus.query(metric)}")
 
     @classmethod
     def value(cls, expression):
@@ -255,7 +260,7 @@ class ObservabilityTest(unittest.TestCase):
             with self.subTest(where):
                 self.assert_answers(where, expression)
                 asked += 1
-        self.assertGreater(asked, 40)
+        self.assertGreater(asked, 110)
 
     def test_no_panel_shows_nothing_but_what_is_no_number(self):
         for where, expression in queries.panel_queries():
