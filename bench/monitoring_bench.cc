@@ -48,6 +48,7 @@ constexpr int kMicrosecondsBetween = 500;
 constexpr std::uint32_t kWindow = 200;
 constexpr double kLateness = 2;
 constexpr std::chrono::seconds kLimit{60};
+constexpr std::chrono::milliseconds kSettling{300};  // For the last commit, before the group ends.
 const std::array<std::string, 1> kTopics{"tidewheel.predictions"};
 
 [[noreturn]] void Die(const std::string& message) {
@@ -218,8 +219,10 @@ void Drop(benchmark::State& state, bus::Broker* broker) {
           return {};
         });
     WaitFor([&] { return dropped >= kEvents; });
-    seconds += std::chrono::duration<double>(steady_clock::now() - started).count();
-    state.SetIterationTime(std::chrono::duration<double>(steady_clock::now() - started).count());
+    const double took = std::chrono::duration<double>(steady_clock::now() - started).count();
+    seconds += took;
+    state.SetIterationTime(took);
+    std::this_thread::sleep_for(kSettling);
   }
   state.counters["per_second"] = static_cast<double>(state.iterations()) * kEvents / seconds;
 }
@@ -287,6 +290,7 @@ void Consume(benchmark::State& state, bus::Broker* broker) {
     const double took = std::chrono::duration<double>(steady_clock::now() - started).count();
     seconds += took;
     state.SetIterationTime(took);
+    std::this_thread::sleep_for(kSettling);
     if (++passes == 2) settled_resident = ResidentBytes();
   }
   state.counters["per_second"] = static_cast<double>(state.iterations()) * kEvents / seconds;
