@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
   app.add_option("--requests", options.requests,
                  "calm: requests in all (50000); else those before the change (600)");
   app.add_option("--rate", options.rate, "Requests a second; 0: the scenario's own");
-  app.add_option("--labels", options.labels, "Most labels that a cycle asks for; 0: 80")
+  app.add_option("--labels", options.labels, "Most labels that a cycle asks for; 0: 100")
       ->check(CLI::Range(0, 10'000));
   app.add_option("--annotator-error", options.annotator_error, "Share of wrong votes")
       ->check(CLI::Range(0.0, 0.5));

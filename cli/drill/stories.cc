@@ -245,6 +245,8 @@ Result<void> TellTurn(Story& story) {
     story.progress.Say("after the return: " + demo::FormatPercent(again.accuracy()));
   }
   if (auto closed = story.Close(); !closed) return closed;
+  // What is judged by is no traffic: two conditions side by side, and then silence.
+  story.watch->Stop();
   story.progress.Title("Judgement");
   if (auto judged = Judge(story, *old_before); !judged) return judged;
   story.report.Set(story.Figure("story.seconds"), story.progress.seconds(), "seconds",

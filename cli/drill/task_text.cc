@@ -8,7 +8,7 @@ namespace {
 constexpr double kMaxFalseAlarms = 1;
 constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
-constexpr std::uint32_t kLabels = 80;
+constexpr std::uint32_t kLabels = 100;
 
 std::string Line(const std::string& key, double value) {
   std::string text = std::to_string(value);
@@ -72,7 +72,7 @@ std::string Cycle(const Options& options) {
   text += Line("max_cpu_seconds", 1'200);
   text += Line("votes_per_sample", 1);
   text += Line("collect_seconds", 20);
-  text += Line("collect_samples", 120);
+  text += Line("collect_samples", 150);
   text += Line("label_seconds", 240);
   if (options.random_acquisition) {
     text +=
@@ -83,7 +83,7 @@ std::string Cycle(const Options& options) {
         "  acquire_random: 0.2\n";
   }
   text += "  recipe: image-cnn\n  seed: " + std::to_string(options.seed) + "\n";
-  text += Line("new_sample_weight", 3);
+  text += Line("new_sample_weight", 8);
   text += "  rollout:\n";
   const bool canaries = options.scenario == Scenario::kAa || options.scenario == Scenario::kPlanted;
   text += canaries ? "    shadow_predictions: 0\n" : "    shadow_predictions: 60\n";

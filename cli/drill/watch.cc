@@ -10,6 +10,7 @@ namespace monitoring_v1 = monitoring::v1;
 namespace training_v1 = training::v1;
 
 constexpr std::chrono::milliseconds kPause{40};
+constexpr double kQuietSeconds = 4;  // Between two reasons of one state.
 
 double SecondsOf(const google::protobuf::Timestamp& time) {
   return static_cast<double>(time.seconds()) + static_cast<double>(time.nanos()) * 1e-9;
@@ -120,10 +121,20 @@ void Watch::LookAtCycles() {
     for (int i = listed->cycles_size() - 1; i >= 0; --i) {
       const auto& cycle = listed->cycles(i);
       auto& known = cycles_[cycle.cycle_id()];
-      if (known.state() != cycle.state() || known.reason() != cycle.reason()) {
+      const bool moved = known.state() != cycle.state();
+      const bool says_more = known.reason() != cycle.reason() &&
+                             progress_.seconds() - told_at_[cycle.cycle_id()] > kQuietSeconds;
+      if (moved || says_more) {
+        told_at_[cycle.cycle_id()] = progress_.seconds();
         std::string text = "cycle " + StateWord(cycle);
         if (!cycle.reason().empty()) text += ": " + cycle.reason();
         news.push_back(std::move(text));
+      } else if (known.reason() != cycle.reason()) {
+        // Said later, should it still be the case then.
+        const std::string before = known.reason();
+        known = cycle;
+        known.set_reason(before);
+        continue;
       }
       known = cycle;
     }

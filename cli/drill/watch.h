@@ -50,8 +50,9 @@ class Watch {
   mutable std::mutex mutex_;  // Guards everything below.
   std::vector<SeenAlert> alerts_;
   std::map<std::string, training::v1::Cycle> cycles_;
-  std::string problem_;  // Of the last look.
-  std::jthread worker_;  // Last: it uses the rest.
+  std::map<std::string, double> told_at_;  // When each cycle was last spoken of.
+  std::string problem_;                    // Of the last look.
+  std::jthread worker_;                    // Last: it uses the rest.
 };
 
 /// Whether a cycle takes no further step.
