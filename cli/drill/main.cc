@@ -112,6 +112,11 @@ int main(int argc, char** argv) {
   app.add_option("--rate", options.rate, "Requests a second; 0: the scenario's own");
   app.add_option("--labels", options.labels, "Most labels that a cycle asks for; 0: 100")
       ->check(CLI::Range(0, 10'000));
+  app.add_option("--epochs", options.epochs, "Of a cycle's training; 0: the recipe's own")
+      ->check(CLI::Range(0, 1'000));
+  app.add_option("--new-weight", options.new_weight,
+                 "What a picture that a cycle adds weighs, in pictures of the first set")
+      ->check(CLI::Range(1.0, 1'000.0));
   app.add_option("--annotator-error", options.annotator_error, "Share of wrong votes")
       ->check(CLI::Range(0.0, 0.5));
   app.add_option("--policy", policy, "How the labels are chosen: active or random")

@@ -40,6 +40,8 @@ struct Options {
   std::uint64_t requests = 0;     // kCalm: in all; otherwise before the change.
   double rate = 0;                // Requests a second.
   std::uint32_t labels = 0;       // What a cycle may ask for.
+  std::uint32_t epochs = 0;       // Of a cycle's training; 0: the recipe's own.
+  double new_weight = 8;          // Of a sample that a cycle adds, in those of the first set.
   std::uint32_t rounds = 20;      // kAa: canaries.
   double annotator_error = 0.03;  // Share of wrong votes.
   bool random_acquisition = false;

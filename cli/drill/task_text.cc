@@ -8,6 +8,8 @@ namespace {
 constexpr double kMaxFalseAlarms = 1;
 constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
+constexpr double kTestShare = 0.15;
+constexpr double kValidationShare = 0.1;
 constexpr std::uint32_t kLabels = 100;
 
 std::string Line(const std::string& key, double value) {
@@ -15,6 +17,16 @@ std::string Line(const std::string& key, double value) {
   text.erase(text.find_last_not_of('0') + 1);
   if (text.ends_with('.')) text.pop_back();
   return "  " + key + ": " + text + "\n";
+}
+
+/// The value of a key that stands on a line of its own; nothing when there is none.
+void Replace(std::string& text, const std::string& key, double value) {
+  const auto at = text.find("\n  " + key + ": ");
+  if (at == std::string::npos) return;
+  const auto end = text.find('\n', at + 1);
+  std::string line = Line(key, value);
+  line.pop_back();
+  text.replace(at + 1, end - at, line);
 }
 
 std::string Gate(Scenario scenario) {
@@ -83,7 +95,8 @@ std::string Cycle(const Options& options) {
         "  acquire_random: 0.2\n";
   }
   text += "  recipe: image-cnn\n  seed: " + std::to_string(options.seed) + "\n";
-  text += Line("new_sample_weight", 8);
+  text += "  epochs: " + std::to_string(options.epochs) + "\n";
+  text += Line("new_sample_weight", options.new_weight);
   text += "  rollout:\n";
   const bool canaries = options.scenario == Scenario::kAa || options.scenario == Scenario::kPlanted;
   text += canaries ? "    shadow_predictions: 0\n" : "    shadow_predictions: 60\n";
@@ -116,6 +129,9 @@ Result<std::string> TaskText(const std::string& base, const std::string& name,
                  "the task's file has no line \"task: NAME\" or no section \"labels\""};
   }
   std::string text = base.substr(0, end) + "\n";
+  // Of few labels, most should teach.
+  Replace(text, "test_share", kTestShare);
+  Replace(text, "validation_share", kValidationShare);
   text.replace(text.find("task: " + own), 6 + own.size(), "task: " + name);
   return text + Gate(options.scenario) + Monitoring(options.scenario) + Capture() + Cycle(options);
 }

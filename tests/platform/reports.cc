@@ -8,6 +8,28 @@
 
 namespace tidewheel::tests {
 
+std::map<std::string, std::optional<double>> ReadFigures(const std::filesystem::path& report) {
+  std::map<std::string, std::optional<double>> read;
+  std::ostringstream text;
+  text << std::ifstream(report).rdbuf();
+  google::protobuf::Struct document;
+  const auto parsed = google::protobuf::util::JsonStringToMessage(text.str(), &document);
+  EXPECT_TRUE(parsed.ok()) << parsed.ToString() << "\n" << report;
+  const auto figures = document.fields().find("figures");
+  if (figures == document.fields().end()) return read;
+  EXPECT_EQ(document.fields().at("schema").string_value(), "tidewheel.report.v1");
+  for (const auto& value : figures->second.list_value().values()) {
+    const auto& fields = value.struct_value().fields();
+    EXPECT_FALSE(fields.at("how").string_value().empty()) << fields.at("name").string_value();
+    const auto& measured = fields.at("value");
+    read[fields.at("name").string_value()] =
+        measured.kind_case() == google::protobuf::Value::kNumberValue
+            ? std::optional(measured.number_value())
+            : std::nullopt;
+  }
+  return read;
+}
+
 DemoEnd RunDemo(const Platform& platform, const std::vector<std::string>& arguments,
                 std::chrono::seconds at_most) {
   const testing::TempFolder folder;
@@ -18,23 +40,8 @@ DemoEnd RunDemo(const Platform& platform, const std::vector<std::string>& argume
   DemoEnd end;
   end.program = RunProgram(argv, at_most);
 
-  std::ostringstream text;
-  text << std::ifstream(report).rdbuf();
-  google::protobuf::Struct document;
-  const auto parsed = google::protobuf::util::JsonStringToMessage(text.str(), &document);
-  EXPECT_TRUE(parsed.ok()) << parsed.ToString() << "\n" << end.program.output << end.program.errors;
-  const auto figures = document.fields().find("figures");
-  if (figures == document.fields().end()) return end;
-  EXPECT_EQ(document.fields().at("schema").string_value(), "tidewheel.report.v1");
-  for (const auto& value : figures->second.list_value().values()) {
-    const auto& fields = value.struct_value().fields();
-    EXPECT_FALSE(fields.at("how").string_value().empty()) << fields.at("name").string_value();
-    const auto& measured = fields.at("value");
-    end.figures[fields.at("name").string_value()] =
-        measured.kind_case() == google::protobuf::Value::kNumberValue
-            ? std::optional(measured.number_value())
-            : std::nullopt;
-  }
+  end.figures = ReadFigures(report);
+  if (::testing::Test::HasFailure()) ADD_FAILURE() << end.program.output << end.program.errors;
   return end;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@ struct DemoEnd {
   ProgramEnd program;
   std::map<std::string, std::optional<double>> figures;  // None: null.
 };
+
+/// The figures of a report, which must be there and well formed.
+std::map<std::string, std::optional<double>> ReadFigures(const std::filesystem::path& report);
 
 /// Runs tidewheel-demo against the platform; its report must be there and well formed.
 DemoEnd RunDemo(const Platform& platform, const std::vector<std::string>& arguments,
