@@ -347,7 +347,7 @@ Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* prof
       bool measured_by_knowledge = false;
       for (const auto& alert : *open) {
         if (IsDrift(alert.diagnosis.cause) && alert.model != window.model &&
-            judgement.PairShare() > 1 && judgement.Known()) {
+            judgement.PairShare() > 1 && judgement.SurelyKnown()) {
           measured_by_knowledge = true;
         }
       }

@@ -60,8 +60,8 @@ struct KeeperCounters {
 /// the
 ///   model that serves. If that model is newer than the alert it was likely made from the old and
 ///   the new condition together, and traffic of one of them is not like that mixture: then a window
-///   is quiet where the model knows such inputs and expects no loss (Judgement::Known), and from
-///   then on drift of this model is only what it does not know.
+///   is quiet where the model knows such inputs and expects no loss (Judgement::SurelyKnown), and
+///   from then on drift of this model is only what it does not know.
 ///
 /// Of one model it is told one thing at a time (see WindowListener); otherwise thread-safe, and any
 /// number of copies may work on one database. Repeats change nothing.

@@ -124,11 +124,16 @@ Finding FindingOf(const WindowRows& window, const RareCount& count, double level
   return finding;
 }
 
-/// Squared distance to the nearest of the rows, but for `self`.
-double Nearest(const std::vector<double>& rows, std::span<const double> point,
-               std::size_t self = ~std::size_t{0}) {
+struct Neighbour {
+  std::size_t row = 0;
+  double distance = std::numeric_limits<double>::infinity();  // Squared.
+};
+
+/// The nearest of the rows, but for `self`.
+Neighbour Nearest(const std::vector<double>& rows, std::span<const double> point,
+                  std::size_t self = ~std::size_t{0}) {
   const std::size_t e = point.size();
-  double nearest = std::numeric_limits<double>::infinity();
+  Neighbour nearest;
   for (std::size_t r = 0; r * e < rows.size(); ++r) {
     if (r == self) continue;
     double sum = 0;
@@ -136,9 +141,14 @@ double Nearest(const std::vector<double>& rows, std::span<const double> point,
       const double difference = rows[r * e + k] - point[k];
       sum += difference * difference;
     }
-    nearest = std::min(nearest, sum);
+    if (sum < nearest.distance) nearest = {r, sum};
   }
   return nearest;
+}
+
+double UsualOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[static_cast<std::size_t>(kKnownQuantile * static_cast<double>(values.size() - 1))];
 }
 
 }  // namespace
@@ -173,13 +183,19 @@ Result<std::shared_ptr<PreparedReference>> PreparedReference::Make(const Profile
   }
   prepared->known_ = prepared->reference_->Place(everything).whitened;
   if (!prepared->known_.empty()) {
-    std::vector<double> distances;
+    std::vector<Neighbour> neighbours;
     for (std::size_t r = 0; r < everything.rows; ++r) {
-      distances.push_back(Nearest(prepared->known_, {prepared->known_.data() + r * e, e}, r));
+      neighbours.push_back(Nearest(prepared->known_, {prepared->known_.data() + r * e, e}, r));
+      // Two equal rows are as near as rows come.
+      prepared->known_distances_.push_back(std::max(neighbours.back().distance, 1e-9));
     }
-    std::sort(distances.begin(), distances.end());
-    prepared->known_distance_ = distances[static_cast<std::size_t>(
-        kKnownQuantile * static_cast<double>(distances.size() - 1))];
+    std::vector<double> ratios;
+    for (std::size_t r = 0; r < everything.rows; ++r) {
+      ratios.push_back(prepared->known_distances_[r] /
+                       prepared->known_distances_[neighbours[r].row]);
+    }
+    prepared->usual_distance_ = UsualOf(prepared->known_distances_);
+    prepared->usual_ratio_ = UsualOf(std::move(ratios));
   }
   return prepared;
 }
@@ -189,7 +205,9 @@ double PreparedReference::UnknownShare(const PlacedRows& placed) const {
   const std::size_t e = placed.whitened.size() / placed.rows;
   std::size_t unknown = 0;
   for (std::size_t r = 0; r < placed.rows; ++r) {
-    if (Nearest(known_, {placed.whitened.data() + r * e, e}) > known_distance_) ++unknown;
+    const auto nearest = Nearest(known_, {placed.whitened.data() + r * e, e});
+    const bool far = nearest.distance > usual_distance_;
+    if (far && nearest.distance > usual_ratio_ * known_distances_[nearest.row]) ++unknown;
   }
   return static_cast<double>(unknown) / static_cast<double>(placed.rows);
 }
@@ -280,6 +298,22 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
   reference.Evaluate(placed, all, values);
 
   judgement.unknown_share = (*prepared)->UnknownShare(placed);
+  if (!placed.whitened.empty()) {
+    // For people, and for models made from several conditions; fires nothing itself.
+    Finding unknown = Named(window, FindingKind::kEmbeddingDrift, "unknown", "nearest");
+    unknown.statistic = judgement.unknown_share;
+    unknown.threshold = Judgement::kMostUnknown;
+    unknown.predictions = sound.size();
+    const auto hits = static_cast<std::uint64_t>(
+        std::lround(judgement.unknown_share * static_cast<double>(sound.size())));
+    unknown.effect = judgement.unknown_share;
+    if (const auto interval = stats::WilsonInterval(hits, sound.size(), kConfidence)) {
+      unknown.effect_low = interval->low;
+      unknown.effect_high = interval->high;
+    }
+    judgement.findings.push_back(std::move(unknown));
+    judgement.standardized.push_back(0);
+  }
 
   const double n = static_cast<double>(sound.size());
   double expected = 0;

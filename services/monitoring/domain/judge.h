@@ -39,8 +39,10 @@ class PreparedReference {
   std::uint64_t seed() const { return seed_; }
   std::uint64_t errors() const { return errors_; }  // Of the held-out rows.
 
-  /// Share of rows that are unlike any row of the profile, training rows included: the nearest is
-  /// further away (in the whitened embedding) than for 95 of 100 of the profile's own. A
+  /// Share of rows that are unlike any row of the profile, training rows included: the nearest (in
+  /// the whitened embedding) is further away than for 95 of 100 of the profile's own rows, and so
+  /// it is measured by how far that one's own nearest is (the nearest neighbour description of Tax,
+  /// Duin 1998, which does not mind that a condition of which few rows are known lies thin). A
   /// model made from several conditions knows each of them, in whatever mixture they come. 1 where
   /// there are no embeddings to tell by. O(rows x profile's rows x numbers).
   double UnknownShare(const PlacedRows& placed) const;
@@ -57,9 +59,11 @@ class PreparedReference {
   std::unique_ptr<const JudgeReference> reference_;
   std::uint64_t seed_ = 0;
   std::uint64_t errors_ = 0;
-  std::vector<double> known_;  // Whitened embeddings of all the profile's rows.
-  double known_distance_ = 0;  // 0.95 quantile, squared.
-  std::mutex mutex_;           // Guards tables_; held while one is made, so that it is made once.
+  std::vector<double> known_;            // Whitened embeddings of all the profile's rows.
+  std::vector<double> known_distances_;  // To the nearest other one, squared.
+  double usual_distance_ = 0;            // Their 0.95 quantile, ...
+  double usual_ratio_ = 0;               // ... and that of the ratio to the nearest one's own.
+  std::mutex mutex_;  // Guards tables_; held while one is made, so that it is made once.
   std::map<std::size_t, std::shared_ptr<const ThresholdTable>> tables_;
 };
 
@@ -97,8 +101,16 @@ struct Judgement {
   double loss_standardized = 0;  // Of the expected accuracy's finding.
   std::string not_applicable;    // Why drift was not judged; empty: it was.
 
-  /// Whether a model that is known to be made from several conditions knows this one.
-  bool Known() const { return unknown_share < 0.5 && loss_standardized <= pair_level; }
+  /// Whether the model knows such inputs, whatever their mixture, and expects no loss that matters.
+  /// To resolve an alert it is asked for more certainty than to go on without one.
+  bool Known() const { return KnownBut(kMostUnknown); }
+  bool SurelyKnown() const { return KnownBut(kMostUnknown / 2); }
+  bool KnownBut(double most_unknown) const {
+    const double loss = reference_accuracy - expected_accuracy.value_or(0);
+    return unknown_share < most_unknown && (loss_standardized <= pair_level || loss < kSmallLoss);
+  }
+  static constexpr double kMostUnknown = 0.25;
+  static constexpr double kSmallLoss = 0.05;
   double PairShare() const { return pair_level > 0 ? strongest / pair_level : 0; }
   double SingleShare() const { return single_level > 0 ? strongest / single_level : 0; }
 };
