@@ -215,7 +215,9 @@ class ObservabilityTest(unittest.TestCase):
         run = cls.cli("train", "--dataset", TASK, "--recipe", "image-linear", "--seed", 1, "--epochs", 3, "--wait")
         cls.cli("promote", run["model_version_id"], "--override", "a test needs a model that serves")
         eventually(lambda: cls.cli("predict", "--task", TASK, pictures / names[0])["predictions"], 30, "the model serves")
-        answers = cls.cli("predict", "--task", TASK, *(pictures / name for name in names[:60]))["predictions"]
+        answers = []
+        for first in range(0, 60, 15):  # Windows of 20 then last a while.
+            answers += cls.cli("predict", "--task", TASK, *(pictures / name for name in names[first:first + 15]))["predictions"]
         outcomes = cls.folder / "outcomes.csv"
         outcomes.write_text("request_id,index,class\n" + "".join(
             f"{answer['request_id']},{answer['index']},{CLASSES[number % 2]}\n" for number, answer in enumerate(answers)), encoding="utf-8")
@@ -226,9 +228,12 @@ class ObservabilityTest(unittest.TestCase):
         http = cls.services["console"]["http"]
         fetch(f"http://{http}/")
 
-        for metric, least in (("tidewheel_monitoring_stored_outcomes", 60), ("tidewheel_monitoring_windows_judged_total", 2),
-                              ("tidewheel_training_cycles_ended_total", 1)):
-            eventually(lambda: cls.value(f"sum({metric})") >= least, 60, lambda: f"{metric} of at least {least}: {cls.prometheus.query(metric)}")
+        for metric, least in (("sum(tidewheel_monitoring_stored_outcomes)", 60), ("sum(tidewheel_monitoring_windows_judged_total)", 2),
+                              ("sum(tidewheel_training_cycles_ended_total)", 1), ("count(tidewheel_training_task_cycles)", 1),
+                              ("count(tidewheel_monitoring_window_drift_ratio)", 1), ("count(tidewheel_monitoring_window_accuracy_high_ratio)", 1),
+                              ("count(tidewheel_monitoring_window_estimated_accuracy_high_ratio)", 1), ("count(tidewheel_monitoring_open_alerts)", 1),
+                              ("count(tidewheel_monitoring_window_predictions_per_second_ratio)", 1)):
+            eventually(lambda: cls.value(metric) >= least, 60, lambda: f"{metric} of at least {least}: {cls.prometheus.query(metric)}")
 
     @classmethod
     def value(cls, expression):
