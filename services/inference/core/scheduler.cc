@@ -116,8 +116,9 @@ Parameters AnswerParameters(const ModelSpec& spec) {
   return parameters;
 }
 
-ModelSpec WithBatch(ModelSpec spec, std::size_t max_batch_size) {
-  spec.max_batch_size = max_batch_size;
+ModelSpec ServedSpec(const Executor& executor, const SchedulerOptions& options) {
+  ModelSpec spec = options.spec ? *options.spec : executor.spec();
+  spec.max_batch_size = options.max_batch_size;
   return spec;
 }
 
@@ -196,7 +197,7 @@ struct Scheduler::OrderedAnswers {
 Scheduler::Scheduler(std::unique_ptr<Executor> executor, SchedulerOptions options)
     : options_(std::move(options)),
       executor_(std::move(executor)),
-      spec_(WithBatch(executor_->spec(), options_.max_batch_size)),
+      spec_(ServedSpec(*executor_, options_)),
       answer_parameters_(AnswerParameters(spec_)),
       most_rows_(std::max<std::size_t>(options_.max_batch_size, 1)),
       batches_(options_.max_batch_size > 1 && options_.batching.enabled && HasRows(spec_)),
@@ -625,14 +626,14 @@ void Scheduler::RunBatch(Slot& slot, BatchReason reason, bool inline_run, Turnov
   size.output.Add(1, phases.postprocess);
 }
 
-Result<std::vector<Tensor>> Scheduler::RunAlone(std::span<const Tensor> inputs) {
+Result<std::vector<Tensor>> Scheduler::RunAlone(std::span<const Tensor> inputs, bool typical) {
   const std::size_t rows =
       options_.max_batch_size == 0 || inputs.empty() || inputs[0].shape.empty()
           ? 1
           : static_cast<std::size_t>(std::max<std::int64_t>(inputs[0].shape[0], 1));
   const SteadyTime start = Now();
   auto outputs = executor_->Execute(inputs);
-  if (outputs) cost_.Add(rows, Now() - start);
+  if (outputs && typical) cost_.Add(rows, Now() - start);
   return outputs;
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@
 namespace tidewheel::inference {
 
 struct SchedulerOptions {
+  /// What is served, where it is not called or shaped as the executor says.
+  std::optional<ModelSpec> spec{};
   /// Rows of one call; 0: the model does not batch, each request is a call.
   std::size_t max_batch_size = 0;
   BatchPolicy batching{};       // enabled = false: each request is a call.
@@ -60,8 +63,8 @@ class Scheduler {
   /// and has left both arguments as they were. `answered` must not block.
   bool Submit(InferRequest& request, ModelServer::Answered& answered);
 
-  /// Runs a call outside of the queue and remembers what it cost.
-  Result<std::vector<Tensor>> RunAlone(std::span<const Tensor> inputs);
+  /// Runs a call outside of the queue, and remembers what it cost if that is `typical`.
+  Result<std::vector<Tensor>> RunAlone(std::span<const Tensor> inputs, bool typical = true);
 
   /// Takes no more requests and returns when all have been answered. Not to be called by
   /// `answered`.
