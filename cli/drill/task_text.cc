@@ -24,9 +24,7 @@ void Replace(std::string& text, const std::string& key, double value) {
   const auto at = text.find("\n  " + key + ": ");
   if (at == std::string::npos) return;
   const auto end = text.find('\n', at + 1);
-  std::string line = Line(key, value);
-  line.pop_back();
-  text.replace(at + 1, end - at, line);
+  text.replace(at + 1, end - at, Line(key, value));
 }
 
 std::string Gate(Scenario scenario) {
