@@ -16,7 +16,7 @@ namespace {
 
 constexpr char kSchema[] = "monitoring";
 constexpr char kGroup[] = "monitoring.facts";
-constexpr std::size_t kBatch = 2'000;  // Deliveries stored in one transaction.
+constexpr std::size_t kBatch = 1'000;  // Deliveries stored in one transaction.
 constexpr std::chrono::milliseconds kLook{250};
 
 bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
@@ -80,21 +80,24 @@ Result<void> App::Start() {
   window_worker_.emplace(*pump_, kLook);
   handler_.emplace(store_, *profiles_, alerting_->parts());
   alerting_->Start(*broker_);
-  bus::ConsumerOptions consumer_options{
-      .group = kGroup,
-      .topics = {topics.begin(), topics.end()},
-      .at_most = kBatch,
-      .counters = ConsumerCountersOf(metrics_),
-      .on_problem = [](const Error& error) {
-        log::Warning("events wait or are set aside", {{"problem", error}});
-      }};
-  consumer_ = std::make_unique<bus::Consumer>(
-      *broker_, std::move(consumer_options),
-      bus::Consumer::Handler([this](std::span<const bus::Delivery> deliveries) {
-        const auto handled = facts_->Handle(deliveries);
-        if (handled) window_worker_->Wake();
-        return handled;
-      }));
+  const bus::ConsumerCounters consumer_counters = ConsumerCountersOf(metrics_);
+  for (auto& consumer : consumers_) {
+    bus::ConsumerOptions consumer_options{
+        .group = kGroup,
+        .topics = {topics.begin(), topics.end()},
+        .at_most = kBatch,
+        .counters = consumer_counters,
+        .on_problem = [](const Error& error) {
+          log::Warning("events wait or are set aside", {{"problem", error}});
+        }};
+    consumer = std::make_unique<bus::Consumer>(
+        *broker_, std::move(consumer_options),
+        bus::Consumer::Handler([this](std::span<const bus::Delivery> deliveries) {
+          const auto handled = facts_->Handle(deliveries);
+          if (handled) window_worker_->Wake();
+          return handled;
+        }));
+  }
   exporter_ = std::make_unique<SummaryExporter>(
       store_, metrics_, clock_,
       SummaryExporter::Options{config_.export_interval, config_.retention});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 
@@ -57,7 +58,8 @@ class App {
   std::optional<MonitoringHandler> handler_;
   std::optional<WindowPump> pump_;
   std::optional<WindowWorker> window_worker_;  // Workers: they stop before what they use.
-  std::unique_ptr<bus::Consumer> consumer_;
+  // One reads while another stores.
+  std::array<std::unique_ptr<bus::Consumer>, 2> consumers_;
   std::unique_ptr<SummaryExporter> exporter_;
   service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -16,7 +15,6 @@
 namespace tidewheel::monitoring {
 namespace {
 
-constexpr std::size_t kWorthTwo = 500;         // Deliveries.
 constexpr std::size_t kMostMeasures = 10'000;  // Of one answer.
 
 Timestamp TimeFrom(const google::protobuf::Timestamp& time) {
@@ -126,18 +124,6 @@ Result<void> AppendPredictions(const bus::Delivery& delivery, Facts* facts) {
 }  // namespace
 
 Result<void> FactConsumer::Handle(std::span<const bus::Delivery> deliveries) {
-  if (deliveries.size() < kWorthTwo) return HandleSome(deliveries);
-  const auto half = deliveries.size() / 2;
-  Result<void> second;
-  Result<void> first;
-  {
-    const std::jthread other([&] { second = HandleSome(deliveries.subspan(half)); });
-    first = HandleSome(deliveries.first(half));
-  }
-  return first ? second : first;
-}
-
-Result<void> FactConsumer::HandleSome(std::span<const bus::Delivery> deliveries) {
   Facts facts;
   facts.predictions.reserve(deliveries.size());
   for (const auto& delivery : deliveries) {

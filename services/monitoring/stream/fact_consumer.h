@@ -14,12 +14,9 @@ class FactConsumer {
  public:
   explicit FactConsumer(Observer& observer) : observer_(observer) {}
 
-  /// A large batch is stored by two threads side by side.
   Result<void> Handle(std::span<const bus::Delivery> deliveries);
 
  private:
-  Result<void> HandleSome(std::span<const bus::Delivery> deliveries);
-
   Observer& observer_;
 };
 
