@@ -23,6 +23,9 @@ namespace fs = std::filesystem;
 // Graphs of graphs of graphs: more is a mistake.
 constexpr int kMostGraphDepth = 16;
 constexpr std::size_t kMostVersionDigits = 18;
+constexpr std::size_t kMostModels = 10'000;
+// Of one model, versions that Index still tells of.
+constexpr std::size_t kMostStates = 1'000;
 
 std::string Quoted(const std::string& name) { return "\"" + name.substr(0, 80) + "\""; }
 
@@ -294,7 +297,7 @@ void RepositoryServer::LoadAll(const std::vector<std::string>& names) {
   while (!left.empty()) {
     std::vector<std::string> failed;
     for (const std::string& name : left) {
-      if (!LoadNow(name, std::nullopt, {})) failed.push_back(name);
+      if (!LoadNow(name, std::nullopt, {}, true)) failed.push_back(name);
     }
     const bool helped = failed.size() < left.size();
     left.clear();
@@ -326,8 +329,12 @@ std::vector<std::string> RepositoryServer::NamesThere() const {
   return names;
 }
 
-std::shared_ptr<RepositoryServer::Model> RepositoryServer::Ensure(const std::string& name) {
+Result<std::shared_ptr<RepositoryServer::Model>> RepositoryServer::Ensure(const std::string& name) {
   const std::lock_guard lock(mutex_);
+  if (models_.size() >= kMostModels && !models_.contains(name)) {
+    return Error{ErrorCode::kResourceExhausted,
+                 "the server knows its " + std::to_string(kMostModels) + " models"};
+  }
   auto& model = models_[name];
   if (model == nullptr) model = std::make_shared<Model>();
   return model;
@@ -582,19 +589,21 @@ Result<void> RepositoryServer::Load(const std::string& name,
                                     const std::optional<std::string>& config_json,
                                     const std::map<std::string, std::string>& files) {
   if (options_.mode != Mode::kExplicit) return NotExplicit();
-  return LoadNow(name, config_json, files);
+  return LoadNow(name, config_json, files, false);
 }
 
 Result<void> RepositoryServer::LoadNow(const std::string& name,
                                        const std::optional<std::string>& config_json,
-                                       const std::map<std::string, std::string>& files) {
+                                       const std::map<std::string, std::string>& files, bool must) {
   if (!IsPlainName(name)) {
     return Error{ErrorCode::kInvalidArgument, Quoted(name) + " is no name of a model"};
   }
   if (files.empty() && !LiesThere(name)) {
     return Error{ErrorCode::kNotFound, "there is no folder of model " + Quoted(name)};
   }
-  const std::shared_ptr<Model> model = Ensure(name);
+  const auto ensured = Ensure(name);
+  if (!ensured) return ensured.error();
+  const std::shared_ptr<Model>& model = *ensured;
   const std::lock_guard changing(model->changing);
   {
     const std::lock_guard lock(mutex_);
@@ -602,7 +611,7 @@ Result<void> RepositoryServer::LoadNow(const std::string& name,
       return Error{ErrorCode::kFailedPrecondition,
                    "model " + Quoted(name) + " is served from elsewhere"};
     }
-    model->wanted = true;
+    model->wanted = model->wanted || must;
     model->put = false;
   }
   const std::string signature = files.empty() ? Signature(options_.repository / name) : "";
@@ -612,6 +621,7 @@ Result<void> RepositoryServer::LoadNow(const std::string& name,
   const std::lock_guard lock(mutex_);
   model->signature = signature;
   model->reason = loaded ? "" : loaded.error().message;
+  if (loaded) model->wanted = true;
   if (wanted) {
     model->warnings = wanted->warnings;
     model->graph = !wanted->config.ensemble.empty();
@@ -794,6 +804,7 @@ Result<void> RepositoryServer::Switch(const std::string& name, Model& model, Ver
     }
     model.versions.clear();
     model.preferred.reset();
+    if (model.states.size() > kMostStates) model.states.clear();
   }
   for (auto& [number, version] : fresh) {
     auto& place = model.versions[number];
@@ -862,7 +873,9 @@ Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t versio
   if (!IsPlainName(name)) {
     return Error{ErrorCode::kInvalidArgument, Quoted(name) + " is no name of a model"};
   }
-  const std::shared_ptr<Model> model = Ensure(name);
+  const auto ensured = Ensure(name);
+  if (!ensured) return ensured.error();
+  const std::shared_ptr<Model>& model = *ensured;
   const std::lock_guard changing(model->changing);
   {
     const std::lock_guard lock(mutex_);
@@ -871,7 +884,6 @@ Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t versio
                    "model " + Quoted(name) + " is served from the folder of models"};
     }
     model->put = true;
-    model->wanted = true;
     if (!model->versions.contains(version)) model->states[version] = {ModelState::kLoading, ""};
   }
   const bool configured = config.has_value();
@@ -897,6 +909,7 @@ Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t versio
   {
     const std::lock_guard lock(mutex_);
     model->reason.clear();
+    model->wanted = true;
   }
   for (auto& each : old) Retire(std::move(each));
   return {};

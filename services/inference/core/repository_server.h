@@ -117,11 +117,12 @@ class RepositoryServer final : public ModelServer {
   Error WhyNot(const std::string& name, const std::string& version) const;
   bool LiesThere(const std::string& name) const;
   std::vector<std::string> NamesThere() const;
-  std::shared_ptr<Model> Ensure(const std::string& name);
+  Result<std::shared_ptr<Model>> Ensure(const std::string& name);
 
   void LoadAll(const std::vector<std::string>& names);
+  /// A model that `must` serve makes the server not ready when it cannot be loaded.
   Result<void> LoadNow(const std::string& name, const std::optional<std::string>& config_json,
-                       const std::map<std::string, std::string>& files);
+                       const std::map<std::string, std::string>& files, bool must);
   Result<void> UnloadNow(const std::string& name);
   Result<void> LoadLocked(const std::string& name, Model& model, const Wanted& wanted);
   Result<Wanted> ReadWanted(const std::string& name, const std::optional<std::string>& config_json,

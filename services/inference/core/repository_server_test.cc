@@ -251,6 +251,8 @@ TEST_F(RepositoryServerTest, LoadTakesAConfigurationAndFiles) {
   EXPECT_THAT(server.Load("x", "{}", {{"../model.onnx", "1"}}).error().message,
               HasSubstr("not named <version>/<file>"));
   EXPECT_FALSE(server.Load("x", "{}", {{"1/../../m", "1"}}).ok());
+  EXPECT_FALSE(server.Load("x", "{}", {{"1/model.onnx", "bad"}}).ok());
+  EXPECT_TRUE(server.ready());  // Nobody relies on what never served.
   EXPECT_FALSE(server.Load("../x", "{}", {{"1/model.onnx", "1"}}).ok());
   EXPECT_THAT(server.Load("x", std::nullopt, {{"1/model.onnx", "1"}}).error().message,
               HasSubstr("need a configuration"));
