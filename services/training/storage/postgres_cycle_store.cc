@@ -446,6 +446,16 @@ Result<void> PostgresCycleStore::Save(const Cycle& cycle, const CycleSave& save)
     const int step = saved[0][0].as<int>() - (moves ? 1 : 0);
     AddDetails(tx, cycle.id, step, save.details);
     if (!save.chosen.empty()) AddSamples(tx, cycle.id, save.chosen);
+    // Also of a step that decides the end without leaving its state: what a gate failed must stay.
+    if (moves || cycle.ending) {
+      tx.exec_params0(kForgetCriteria, cycle.id);
+      int place = 0;
+      for (const auto& criterion : cycle.criteria) {
+        tx.exec_params0(kInsertCriterion, cycle.id, place++, criterion.name,
+                        Name(criterion.verdict), criterion.reason, criterion.difference,
+                        criterion.low, criterion.high, criterion.samples, criterion.p_value);
+      }
+    }
     if (!moves) return {};
 
     tx.exec_params0(kLeaveStep, cycle.id, step, save.now, save.result);
@@ -453,13 +463,6 @@ Result<void> PostgresCycleStore::Save(const Cycle& cycle, const CycleSave& save)
     tx.exec_params0(kInsertStep, cycle.id, step + 1, Name(cycle.state), save.now,
                     ends ? std::optional<Timestamp>(save.now) : std::nullopt,
                     ends ? cycle.reason : std::string());
-    tx.exec_params0(kForgetCriteria, cycle.id);
-    int place = 0;
-    for (const auto& criterion : cycle.criteria) {
-      tx.exec_params0(kInsertCriterion, cycle.id, place++, criterion.name, Name(criterion.verdict),
-                      criterion.reason, criterion.difference, criterion.low, criterion.high,
-                      criterion.samples, criterion.p_value);
-    }
     return Tell(tx, cycle, save.now);
   });
 }
