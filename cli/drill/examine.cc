@@ -18,6 +18,7 @@ Result<Tally> Story::Examine(const std::string& task_name, const Pool& pool,
   std::atomic<std::size_t> next = 0;
   std::mutex mutex;  // Guards tally, failure and examined.
   Tally tally;
+  tally.wrong_by_class.resize(classes().size());
   std::optional<Error> failure;
   const auto work = [&] {
     Platform own(connection);
@@ -41,6 +42,8 @@ Result<Tally> Story::Examine(const std::string& task_name, const Pool& pool,
       if (response->predictions_size() == 1 &&
           response->predictions(0).class_name() == classes()[picture.class_index]) {
         ++tally.right;
+      } else {
+        ++tally.wrong_by_class[picture.class_index];
       }
     }
   };

@@ -41,9 +41,9 @@ struct Options {
   double rate = 0;                // Requests a second.
   std::uint32_t labels = 0;       // What a cycle may ask for.
   std::uint32_t epochs = 0;       // Of a cycle's training; 0: the recipe's own.
-  double new_weight = 8;          // Of a sample that a cycle adds, in those of the first set.
+  double new_weight = 16;         // Of a sample that a cycle adds, in those of the first set.
   std::uint32_t rounds = 20;      // kAa: canaries.
-  double annotator_error = 0.03;  // Share of wrong votes.
+  double annotator_error = 0.02;  // Share of wrong votes.
   bool random_acquisition = false;
   bool kill = false;
   bool oracle = true;

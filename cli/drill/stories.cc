@@ -152,6 +152,12 @@ Result<void> Judge(Story& story, const Tally& old_before) {
                      " of the turned, " + demo::FormatPercent(old->accuracy()) +
                      " of the old condition (" + demo::FormatPercent(old_before.accuracy()) +
                      " before)");
+  std::string wrong;
+  for (std::size_t i = 0; i < story.classes().size(); ++i) {
+    wrong += (wrong.empty() ? "" : ", ") + story.classes()[i] + " " +
+             FormatCount(turned->wrong_by_class[i]);
+  }
+  story.progress.Say("wrong on the turned: " + wrong);
   return {};
 }
 

@@ -81,8 +81,8 @@ std::string Cycle(const Options& options) {
   text += Line("max_labels", options.labels == 0 ? kLabels : options.labels);
   text += Line("max_cpu_seconds", 1'200);
   text += Line("votes_per_sample", 1);
-  text += Line("collect_seconds", 20);
-  text += Line("collect_samples", 150);
+  text += Line("collect_seconds", 30);
+  text += Line("collect_samples", 200);
   text += Line("label_seconds", 240);
   if (options.random_acquisition) {
     text +=

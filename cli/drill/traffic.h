@@ -37,6 +37,7 @@ struct Tally {
   std::uint64_t asked = 0;
   std::uint64_t answered = 0;
   std::uint64_t right = 0;
+  std::vector<std::uint64_t> wrong_by_class{};  // True classes; filled where pictures are judged.
   double accuracy() const {
     return answered == 0 ? 0 : static_cast<double>(right) / static_cast<double>(answered);
   }
