@@ -104,7 +104,7 @@ void App::ExecuteRuns(std::stop_token stop) {
   Counter& seen = metrics_.Counter("tidewheel_training_runs_executed_total",
                                    "Runs this process saw to an end or left to be resumed.");
   RunExecutor executor(store_, *launcher_, *registrar_, clock_,
-                       {.owner = NewUuid(), .lease = config_.lease});
+                       {.owner = NewUuid(), .lease = config_.lease, .attempts = config_.attempts});
   Pause pause;
   while (!stop.stop_requested()) {
     const auto ran = executor.RunNext(stop);

@@ -26,6 +26,7 @@ void Config::Read(config::Reader& reader) {
   reader.Read("concurrent_runs", &concurrent_runs, std::uint32_t{1}, std::uint32_t{64});
   reader.Read("lease", &lease, std::chrono::milliseconds{2'000},
               std::chrono::milliseconds{600'000});
+  reader.Read("attempts", &attempts, std::uint32_t{1}, std::uint32_t{1'000});
   if (storage.migrating()) return;  // A migration needs nothing but the administrator.
   reader.Require("registry.address", registry_address);
   bus.RequireAddress(reader);

@@ -25,6 +25,7 @@ struct Config {
   std::uint32_t worker_threads = 1;
   std::uint32_t concurrent_runs = 1;
   std::chrono::milliseconds lease{10'000};
+  std::uint32_t attempts = 3;                          // Of a run that was interrupted.
   std::chrono::milliseconds cycle_poll{1'000};         // Between looks at what a cycle waits for.
   std::chrono::milliseconds cycle_lease{120'000};      // Of one step, with all the calls it makes.
   std::chrono::milliseconds cycle_look_around{5'000};  // For labels, hours and waiting alerts.
