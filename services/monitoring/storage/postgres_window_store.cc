@@ -52,7 +52,8 @@ constexpr char kLastRowOf[] =
     "WHERE stream_id = $1 AND kind = 'count' AND number = $2";
 constexpr char kSaveBoundary[] =
     "UPDATE streams SET closed = $2, boundary_at = $3::timestamptz, boundary_request = $4, "
-    "boundary_place = $5::integer, timed_until = $6::timestamptz, fresh_from = NULL WHERE id = $1";
+    "boundary_place = $5::integer, timed_until = $6::timestamptz, fresh_from = NULL, "
+    "open_stale = open_stale OR $7 WHERE id = $1";
 constexpr char kShown[] =
     "UPDATE streams SET open_stale = false, opened_at = clock_timestamp() WHERE id = $1";
 constexpr char kRowsOfModel[] = "FROM predictions p WHERE p.model_id = $1 AND p.role < 2 ";
@@ -360,12 +361,13 @@ Result<bool> PostgresWindowStore::CutStream(int stream_id) {
     if (stream.window_seconds > 0) CloseByTime(tx, &stream, &closed);
     if (late || closed > 0 || !row["fresh_from"].is_null()) {
       const auto& boundary = stream.boundary;
-      tx.exec_params0(
-          kSaveBoundary, stream.id, stream.closed,
-          boundary ? std::optional(boundary->at) : std::nullopt,
-          boundary ? std::optional(boundary->request) : std::nullopt,
-          boundary ? std::optional(boundary->place) : std::nullopt,
-          stream.timed_until.empty() ? std::nullopt : std::optional(stream.timed_until));
+      tx.exec_params0(kSaveBoundary, stream.id, stream.closed,
+                      boundary ? std::optional(boundary->at) : std::nullopt,
+                      boundary ? std::optional(boundary->request) : std::nullopt,
+                      boundary ? std::optional(boundary->place) : std::nullopt,
+                      stream.timed_until.empty() ? std::nullopt : std::optional(stream.timed_until),
+                      // What was the open window is closed now: there may be another behind it.
+                      late || closed > 0);
     }
     const bool show = row["show_open"].as<bool>() && !more;
     if (show) ShowOpen(tx, stream);
