@@ -8,8 +8,7 @@ namespace {
 constexpr double kMaxFalseAlarms = 1;
 constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
-constexpr double kTestShare = 0.15;
-constexpr double kValidationShare = 0.1;
+constexpr double kTestShare = 0.12;
 constexpr std::uint32_t kLabels = 100;
 
 std::string Line(const std::string& key, double value) {
@@ -41,7 +40,7 @@ gate:
   min_class_recall: 0.3
   max_loss: 0.03
   alpha: 0.05
-  min_samples: 8
+  min_samples: 5
 )";
   // What nothing was learned for cannot be better on it.
   text += scenario == Scenario::kPlanted || scenario == Scenario::kAa
@@ -127,9 +126,9 @@ Result<std::string> TaskText(const std::string& base, const std::string& name,
                  "the task's file has no line \"task: NAME\" or no section \"labels\""};
   }
   std::string text = base.substr(0, end) + "\n";
-  // Of few labels, most should teach.
+  // Of few labels, most should teach. The validation part stays as large as it is: what is normal
+  // for confidence and classes is learned from it.
   Replace(text, "test_share", kTestShare);
-  Replace(text, "validation_share", kValidationShare);
   text.replace(text.find("task: " + own), 6 + own.size(), "task: " + name);
   return text + Gate(options.scenario) + Monitoring(options.scenario) + Capture() + Cycle(options);
 }
