@@ -132,8 +132,8 @@ std::string Report::Json() const {
             ", \"value\": " + (figure.value ? Number(*figure.value) : "null") +
             ", \"unit\": " + log::JsonQuoted(figure.unit);
     if (figure.at_least || figure.at_most) {
-      const std::string goal = figure.at_least ? ">= " + Number(*figure.at_least)
-                                               : "<= " + Number(*figure.at_most);
+      const std::string goal =
+          figure.at_least ? ">= " + Number(*figure.at_least) : "<= " + Number(*figure.at_most);
       json += ", \"goal\": " + log::JsonQuoted(goal) +
               ", \"met\": " + (figure.met() ? "true" : "false");
     }
