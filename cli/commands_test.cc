@@ -727,7 +727,7 @@ TEST_F(CommandsTest, CompletionIsAScriptThatBashRuns) {
   };
 
   EXPECT_EQ(complete("pus"), "push\n");
-  EXPECT_EQ(complete("label c"), "compute\n");
+  EXPECT_EQ(complete("label co"), "compute\n");
   EXPECT_TRUE(Contains(complete("--json dataset build --wei"), "--weighting"));
   EXPECT_TRUE(Contains(Run({"completion", "zsh"}).out, "#compdef tidewheel"));
 }
