@@ -53,6 +53,10 @@ int Fail(const Error& error) {
 }
 
 int Run(const Options& options, std::vector<std::string> arguments) {
+  const auto file = FindPlatformFile(options.platform_file);
+  if (!file) return Fail(file.error());
+  // Before a thousand pictures are made ready for a platform that is not there.
+  if (const auto addresses = ReadPlatformFile(*file); !addresses) return Fail(addresses.error());
   demo::Report report("drill", std::move(arguments), options.seed);
   demo::Account account;
   Progress progress(account);
@@ -67,8 +71,6 @@ int Run(const Options& options, std::vector<std::string> arguments) {
   connection.file = options.platform_file;
   // Short: an outage is met by asking again.
   connection.deadline = std::chrono::seconds(options.kill ? 20 : 60);
-  const auto file = FindPlatformFile(options.platform_file);
-  if (!file) return Fail(file.error());
   connection.file = *file;
 
   Result<void> told;
