@@ -483,7 +483,8 @@ Result<Cycle> PostgresCycleStore::RequestCancel(const std::string& id, const std
   });
 }
 
-Result<Cycle> PostgresCycleStore::Pause(const std::string& id, Timestamp now) {
+Result<Cycle> PostgresCycleStore::ChangeOpen(const std::string& id, const char* change,
+                                             Timestamp now) {
   if (!IsUuid(id)) return Unknown(id);
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Cycle> {
     const auto rows = tx.exec_params(kLock, id);
@@ -492,23 +493,17 @@ Result<Cycle> PostgresCycleStore::Pause(const std::string& id, Timestamp now) {
     if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) {
       return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " has ended: " + state};
     }
-    tx.exec_params0(kPause, id, now);
+    tx.exec_params0(change, id, now);
     return *FindOne(tx, id);
   });
 }
 
+Result<Cycle> PostgresCycleStore::Pause(const std::string& id, Timestamp now) {
+  return ChangeOpen(id, kPause, now);
+}
+
 Result<Cycle> PostgresCycleStore::Resume(const std::string& id, Timestamp now) {
-  if (!IsUuid(id)) return Unknown(id);
-  return pool_.InTransaction([&](pqxx::work& tx) -> Result<Cycle> {
-    const auto rows = tx.exec_params(kLock, id);
-    if (rows.empty()) return Unknown(id);
-    const std::string state = rows[0]["state"].c_str();
-    if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) {
-      return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " has ended: " + state};
-    }
-    tx.exec_params0(kResume, id, now);
-    return *FindOne(tx, id);
-  });
+  return ChangeOpen(id, kResume, now);
 }
 
 Result<Cycle> PostgresCycleStore::Retry(const std::string& id, Timestamp now) {

@@ -34,6 +34,9 @@ class PostgresCycleStore final : public CycleStore {
   Result<std::vector<WaitingAlert>> ListWaitingAlerts() override;
 
  private:
+  /// Runs `change` (of id and time) on a cycle that has not ended.
+  Result<Cycle> ChangeOpen(const std::string& id, const char* change, Timestamp now);
+
   postgres::Pool& pool_;
 };
 
