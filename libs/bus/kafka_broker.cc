@@ -30,7 +30,6 @@ using TopicPartition = std::pair<std::string, int>;
 
 // How soon a blocked Poll sees a stop.
 constexpr milliseconds kSlice{50};
-constexpr milliseconds kFirstAssignment{3'000};
 constexpr int kAskMs = 5'000;
 constexpr int kPingMs = 2'000;
 constexpr int kAdminMs = 20'000;
@@ -434,7 +433,10 @@ class KafkaSubscription final : public Subscription {
          {"enable.auto.commit", "false"},
          {"enable.auto.offset.store", "false"},
          {"auto.offset.reset", "earliest"},
-         {"partition.assignment.strategy", "cooperative-sticky"},
+         // The sticky assignor of librdkafka before 2.3 aborts the process when a member goes that
+         // has joined and was not told its partitions yet (its issue 4312), and the moment cannot
+         // be told from outside. This one keeps nothing between two rebalances.
+         {"partition.assignment.strategy", "roundrobin"},
          {"session.timeout.ms", std::to_string(session)},
          {"heartbeat.interval.ms", std::to_string(std::clamp<long>(session / 6, 100, 3000))},
          {"max.poll.interval.ms", std::to_string(std::max(session, options.max_handling.count()))},
@@ -470,38 +472,28 @@ class KafkaSubscription final : public Subscription {
 
   ~KafkaSubscription() override {
     if (handle_ == nullptr) return;
-    // librdkafka before 2.3 aborts the process when a member that has joined is destroyed before
-    // its first assignment (its issue 4312).
-    const auto deadline = steady_clock::now() + kFirstAssignment;
-    bool unsafe = !assigned_once_ && HasMemberId();
-    while (unsafe && steady_clock::now() < deadline) {
-      const RdMessage ignored(
-          rd_kafka_consumer_poll(handle_.get(), static_cast<int>(kSlice.count())));
-      unsafe = !assigned_once_;
-    }
     rd_kafka_consumer_close(handle_.get());
-    // A little memory rather than the process.
-    if (unsafe && !assigned_once_) handle_.release();
   }
 
   Result<std::vector<Delivery>> Poll(std::size_t at_most, milliseconds wait,
                                      std::stop_token stop) override {
-    std::vector<Delivery> deliveries;
     Resume();
     rd_kafka_resp_err_t failure = RD_KAFKA_RESP_ERR_NO_ERROR;
-    while (!stashed_.empty() && deliveries.size() < at_most) {
-      deliveries.push_back(std::move(stashed_.front()));
+    // Where a rebalance in the middle finds them: what it takes back comes again.
+    gathered_.clear();
+    while (!stashed_.empty() && gathered_.size() < at_most) {
+      gathered_.push_back(std::move(stashed_.front()));
       stashed_.pop_front();
     }
     const auto deadline = steady_clock::now() + wait;
-    while (deliveries.size() < at_most && !stop.stop_requested()) {
+    while (gathered_.size() < at_most && !stop.stop_requested()) {
       const auto left = std::chrono::duration_cast<milliseconds>(deadline - steady_clock::now());
       const milliseconds slice =
-          deliveries.empty() ? std::clamp(left, milliseconds{0}, kSlice) : milliseconds{0};
+          gathered_.empty() ? std::clamp(left, milliseconds{0}, kSlice) : milliseconds{0};
       const RdMessage message(
           rd_kafka_consumer_poll(handle_.get(), static_cast<int>(slice.count())));
       if (message == nullptr) {
-        if (!deliveries.empty() || left.count() <= 0) break;
+        if (!gathered_.empty() || left.count() <= 0) break;
         continue;
       }
       if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -511,22 +503,18 @@ class KafkaSubscription final : public Subscription {
         failure = message->err;
         break;
       }
-      deliveries.push_back(ToDelivery(*message));
+      gathered_.push_back(ToDelivery(*message));
     }
-    // A rebalance in the middle may have taken some of them back.
-    std::erase_if(deliveries, [this](const Delivery& delivery) {
-      return !assigned_.contains({delivery.message.topic, delivery.partition});
-    });
-    for (const Delivery& delivery : deliveries) {
+    for (const Delivery& delivery : gathered_) {
       assigned_[{delivery.message.topic, delivery.partition}] = delivery.offset + 1;
     }
-    if (!deliveries.empty()) {
+    if (!gathered_.empty()) {
       all_down_ = false;
-      return deliveries;
+      return std::exchange(gathered_, {});
     }
     if (failure != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("poll", failure);
     if (all_down_.exchange(false)) return KafkaError("poll", RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
-    return deliveries;
+    return std::vector<Delivery>{};
   }
 
   Result<void> Commit(std::span<const Position> positions) override {
@@ -658,43 +646,29 @@ class KafkaSubscription final : public Subscription {
     }
   }
 
-  // Called inside Poll, KeepAlive and the destructor, on their thread.
+  // Called inside Poll, KeepAlive and the destructor, on their thread. Every rebalance takes all
+  // partitions first; those that come back are read from their last commit.
   void Rebalance(rd_kafka_resp_err_t what, const rd_kafka_topic_partition_list_t& partitions) {
-    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
-      assigned_once_ = true;
-      const RdError failed(rd_kafka_incremental_assign(handle_.get(), &partitions));
-      if (failed != nullptr) return;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
+        rd_kafka_assign(handle_.get(), &partitions) == RD_KAFKA_RESP_ERR_NO_ERROR) {
       for (int i = 0; i < partitions.cnt; ++i) {
         assigned_[{partitions.elems[i].topic, partitions.elems[i].partition}] = -1;
       }
-      if (paused_) {
-        // Those that came now are to wait like the others.
+      if (paused_ && !assigned_.empty()) {
         const PartitionList list = AssignedList();
         rd_kafka_pause_partitions(handle_.get(), list.get());
       }
       return;
     }
-    if (what == RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS) {
-      for (int i = 0; i < partitions.cnt; ++i) {
-        const TopicPartition where{partitions.elems[i].topic, partitions.elems[i].partition};
-        assigned_.erase(where);
-        std::erase_if(stashed_, [&](const Delivery& delivery) {
-          return delivery.message.topic == where.first && delivery.partition == where.second;
-        });
-      }
-      const RdError ignored(rd_kafka_incremental_unassign(handle_.get(), &partitions));
-      return;
+    if (paused_ && !assigned_.empty()) {
+      // Whoever gets one again later must not find it paused.
+      const PartitionList list = AssignedList();
+      rd_kafka_resume_partitions(handle_.get(), list.get());
     }
     assigned_.clear();
+    gathered_.clear();
     stashed_.clear();
     rd_kafka_assign(handle_.get(), nullptr);
-  }
-
-  bool HasMemberId() const {
-    char* id = rd_kafka_memberid(handle_.get());
-    const bool has = id != nullptr && *id != '\0';
-    if (id != nullptr) rd_kafka_mem_free(handle_.get(), id);
-    return has;
   }
 
   void Hear(int code) {
@@ -719,8 +693,8 @@ class KafkaSubscription final : public Subscription {
 
   const milliseconds session_;
   std::map<TopicPartition, std::int64_t> assigned_;  // Next offset to read; -1: not known yet.
+  std::vector<Delivery> gathered_;                   // By the Poll that runs.
   std::deque<Delivery> stashed_;                     // Came while keeping alive.
-  bool assigned_once_ = false;
   bool paused_ = false;
   std::atomic<bool> all_down_ = false;
   Handle handle_;  // Last: its closing calls back into the above.

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/base/random.h"
 #include "tidewheel/base/worker.h"
 #include "tidewheel/bus/consumer.h"
 #include "tidewheel/bus/outbox_relay.h"
@@ -455,6 +456,69 @@ TEST_P(BusContractTest, LetsMembersGoAtAnyMoment) {
   }
   ASSERT_TRUE(NewPublisher()->Publish(std::vector{Numbered(topic, "k", 1)}).ok());
   EXPECT_TRUE(Eventually(kPatience, [&] { return effects.events() == 1; }));
+}
+
+TEST_P(BusContractTest, LetsManyMembersGoAtOnceAtAnyMoment) {
+  constexpr int kThreads = 5;
+  constexpr int kRounds = 6;
+  const std::string topic = NewTopic(4);
+  Effects effects;
+  {
+    const Member owner(Subscribe(group_, topic), effects);
+    std::vector<std::jthread> threads;
+    for (int thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        Random random(StableHash("member", static_cast<std::uint64_t>(thread)));
+        for (int round = 0; round < kRounds; ++round) {
+          auto visitor = broker_->Subscribe(group_, {&topic, 1});
+          EXPECT_TRUE(visitor.ok());
+          if (!visitor) return;
+          // From before it has joined until it has its share; a rebalance runs nearly always.
+          const milliseconds stay{1 << random.Below(10)};
+          (void)(*visitor)->Poll(1, stay);
+          if (random.Below(2) == 0) (*visitor)->KeepAlive();
+        }
+      });
+    }
+  }
+  ASSERT_TRUE(NewPublisher()->Publish(std::vector{Numbered(topic, "k", 1)}).ok());
+  const Member last(Subscribe(group_, topic), effects);
+  EXPECT_TRUE(Eventually(kPatience, [&] { return effects.events() == 1; }));
+}
+
+TEST_P(BusContractTest, ReadsOnWhenPartitionsMoveWhileAHandlerWaits) {
+  const std::string topic = NewTopic(2);
+  Effects effects;
+  std::atomic<bool> repaired = false;
+  const Consumer consumer(*broker_,
+                          {.group = group_,
+                           .topics = {topic},
+                           .wait = milliseconds{100},
+                           .first_backoff = milliseconds{10},
+                           .last_backoff = milliseconds{20}},
+                          Consumer::OneByOne([&](const Delivery& delivery) -> Result<void> {
+                            if (!repaired) return Error{ErrorCode::kUnavailable, "not now"};
+                            effects.Apply(delivery);
+                            return {};
+                          }));
+  const auto publisher = NewPublisher();
+  const auto publish = [&](int number) {
+    for (const char* key : {"a", "b", "c", "d"}) {
+      PublishSurely(*publisher, std::vector{Numbered(topic, key, number)});
+    }
+  };
+  publish(1);
+  for (int visit = 0; visit < 3; ++visit) {
+    const auto visitor = Subscribe(group_, topic);
+    ASSERT_TRUE(Eventually(kPatience, [&] {
+      (void)visitor->Poll(1, milliseconds{50});
+      return !visitor->Assignment().empty();
+    }));
+  }
+  repaired = true;
+  publish(2);
+  EXPECT_TRUE(Eventually(kPatience, [&] { return effects.events() == 8; })) << effects.events();
+  EXPECT_EQ(effects.disorder(), "");
 }
 
 TEST_P(BusContractTest, TakesOverFromAKilledMember) {
