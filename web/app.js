@@ -1,5 +1,6 @@
 // Asks the services every few seconds and shows what changed.
 
+import {listen} from "./actions.js";
 import {read} from "./api.js";
 import * as loop from "./cycles.js";
 import {el, replaceContent} from "./dom.js";
@@ -239,9 +240,10 @@ theme.addEventListener("click", () => {
 setTheme(kThemes.includes(localStorage.getItem("theme")) ? localStorage.getItem("theme") : "auto");
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("dialog") || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
   if (event.key === "p") pause.click();
   if (event.key === "t") theme.click();
 });
 
+listen(tick);
 tick();

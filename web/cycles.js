@@ -1,5 +1,6 @@
 // The closed loop: alerts, cycles, and one cycle as a timeline.
 
+import {alertActions, buttons, cycleActions} from "./actions.js";
 import {histogram, interval} from "./charts.js";
 import {el} from "./dom.js";
 import {ago, clock, count, duration, fixed, number, percent, secondsBetween, word} from "./format.js";
@@ -11,6 +12,8 @@ export const kShownSamples = 48;
 const words = (text) => String(text ?? "").replaceAll("_", " ");
 const kAlertState = {ALERT_STATE_RAISED: "bad", ALERT_STATE_ACKNOWLEDGED: "warn", ALERT_STATE_RESOLVED: "good"};
 
+const alertTitle = (alert) => alert.title || words(alert.cause);
+
 /** Damage is a loss of accuracy over all traffic. */
 function damage(alert) {
   return [percent(alert.damage ?? 0),
@@ -21,11 +24,12 @@ export function alerts(list) {
   if (list.length === 0) return empty("No alert: what models see and say is as it was when they were made.");
   return table("Alerts, newest first", ["Alert", "State", "Cause", ">Damage", "What is known"],
     list.map((alert) => el("tr", {dataset: {alert: alert.alert_id}},
-      el("th", {scope: "row"}, alert.title || words(alert.cause),
+      el("th", {scope: "row"}, alertTitle(alert),
         el("small", {}, alert.task, " ", shortId(alert.alert_id)), el("small", {}, ago(alert.raised_at))),
       el("td", {}, pill(word(alert.state, "ALERT_STATE_"), kAlertState[alert.state]), alert.muted && pill("muted"),
         alert.acknowledged_by && el("small", {}, `by ${alert.acknowledged_by}`),
-        alert.resolution && el("small", {}, alert.resolution)),
+        alert.resolution && el("small", {}, alert.resolution),
+        buttons(alertActions(alert), alertTitle(alert))),
       el("td", {class: "keep"}, words(alert.cause)),
       el("td", {class: "number"}, damage(alert)),
       el("td", {}, alert.description, findings(alert.findings ?? []),
@@ -98,7 +102,8 @@ export function cyclePage(cycle, facts) {
         fact("Models", facts.baseline ?? "–", " → ", facts.candidate ?? "none yet"),
         fact("Gain on the new condition", gain(cycle) ?? "not measured yet"),
         fact("Cost", cost(cycle)),
-        number(cycle.harmed_requests) > 0 && fact("Harmed requests", count(cycle.harmed_requests)))),
+        number(cycle.harmed_requests) > 0 && fact("Harmed requests", count(cycle.harmed_requests))),
+      buttons(cycleActions(cycle, facts.signOffs), `cycle of ${cycle.task}, …${String(cycle.cycle_id).slice(-8)}`)),
     el("ol", {class: "timeline"},
       cycle.alert_id && step("Alert", facts.alert.value?.alert?.raised_at, null, "", evidence(facts.alert)),
       (cycle.steps ?? []).map((entry) => step(stateOf(entry.state), entry.entered_at, entry.left_at ?? now, entry.result,
@@ -140,12 +145,17 @@ const absent = (service, answer) => answer?.problem && problem(service, answer.p
 function evidence(answer) {
   const alert = answer.value?.alert;
   if (!alert) return absent("monitoring", answer);
-  return [el("p", {}, pill(word(alert.state, "ALERT_STATE_"), kAlertState[alert.state]), ` ${alert.title || words(alert.cause)}, damage ${percent(alert.damage ?? 0)}`),
+  return [el("p", {}, pill(word(alert.state, "ALERT_STATE_"), kAlertState[alert.state]), ` ${alertTitle(alert)}, damage ${percent(alert.damage ?? 0)}`,
+      alert.muted && [" ", pill("muted")], alert.acknowledged_by && ` acknowledged by ${alert.acknowledged_by}`),
+    buttons(alertActions(alert), alertTitle(alert)),
     alert.description && el("p", {}, alert.description), findings(alert.findings ?? []),
     el("div", {class: "histograms"}, (alert.histograms ?? []).slice(0, 12).map((entry) =>
       el("figure", {}, histogram(entry), el("figcaption", {}, words(entry.subject))))),
     (alert.histograms ?? []).length > 0 && el("div", {class: "key"},
       el("span", {}, el("i", {class: "reference", "aria-hidden": "true"}), "reference"), el("span", {}, el("i", {class: "current", "aria-hidden": "true"}), "now")),
+    (alert.telling_predictions ?? []).length > 0 && el("details", {dataset: {key: "telling"}},
+      el("summary", {dataset: {key: "telling-summary"}}, `${count(alert.telling_predictions.length)} predictions that tell the most`),
+      el("p", {class: "telling"}, alert.telling_predictions.map((id) => [el("code", {}, id), " "]))),
     alert.resolution && el("p", {}, `Resolved: ${alert.resolution}`)];
 }
 
@@ -167,7 +177,7 @@ function samples(facts) {
       slot.dataset.sample = item.sample_id;
       return el("li", {class: "sample"}, el("ul", {class: "thumbs"}, slot),
         el("small", {}, words(item.reason)),
-        el("small", {class: "votes"}, given.length > 0 ? given.map((vote) => vote.class_name).join(", ") : words(item.state)));
+        el("small", {class: "votes", title: given.map((vote) => `${vote.annotator}: ${vote.class_name}`).join(", ")}, given.length > 0 ? given.map((vote) => vote.class_name).join(", ") : words(item.state)));
     })),
     items.length > kShownSamples && el("small", {}, `and ${count(items.length - kShownSamples)} more`)];
 }

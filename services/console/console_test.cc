@@ -48,6 +48,15 @@ class FakeRegistry final : public model_registry::v1::ModelRegistryService::Serv
         request->model_version_id());
     return Status::OK;
   }
+  Status SignOff(ServerContext*, const model_registry::v1::SignOffRequest* request,
+                 model_registry::v1::SignOffResponse* response) override {
+    if (!request->approved() && request->reason().empty()) {
+      return {StatusCode::INVALID_ARGUMENT, "who refuses says why"};
+    }
+    response->mutable_record()->set_role(request->role());
+    response->mutable_record()->set_actor(request->actor());
+    return Status::OK;
+  }
   std::string traceparent;
   std::atomic<int> page_size = -1;
   std::atomic<int> promotions = 0;
@@ -95,11 +104,24 @@ class FakeCycles final : public training::v1::CycleService::Service {
     response->mutable_cycle()->add_criteria()->set_difference(0.25);
     return Status::OK;
   }
-  Status PauseCycle(ServerContext*, const training::v1::PauseCycleRequest*,
+  Status PauseCycle(ServerContext*, const training::v1::PauseCycleRequest* request,
                     training::v1::PauseCycleResponse* response) override {
+    ++changes;
+    actor = request->actor();
     response->mutable_cycle()->set_paused(true);
     return Status::OK;
   }
+  Status CancelCycle(ServerContext*, const training::v1::CancelCycleRequest* request,
+                     training::v1::CancelCycleResponse* response) override {
+    if (request->cycle_id() == "ended") {
+      return {StatusCode::FAILED_PRECONDITION, "cycle ended has been promoted"};
+    }
+    ++changes;
+    response->mutable_cycle()->set_reason(request->actor() + ": " + request->reason());
+    return Status::OK;
+  }
+  std::atomic<int> changes = 0;
+  std::string actor;
 };
 
 class ConsoleTest : public ::testing::Test {
@@ -216,6 +238,56 @@ TEST_F(ConsoleTest, SecondServiceOfAPackageAnswersUnderItsOneName) {
   EXPECT_FALSE(Contains(cycle.body, "\"p_value\"")) << cycle.body;
   EXPECT_EQ(Get("/api/v1/training/PauseCycle?cycle_id=c").status, 405);
   EXPECT_EQ(Post("/api/v1/training/PauseCycle", "{\"cycle_id\":\"c\"}").status, 200);
+}
+
+TEST_F(ConsoleTest, WhatPeopleDoWithACycleIsAskedOfTheServiceWithTheirNameAndReason) {
+  const std::string own = "Origin: http://" + http_ + "\r\nSec-Fetch-Site: same-origin\r\n";
+  EXPECT_EQ(Post("/api/v1/training/PauseCycle", R"({"cycle_id":"c","actor":"ann"})", own).status,
+            200);
+  EXPECT_EQ(cycles_.actor, "ann");
+
+  const auto cancelled = Post("/api/v1/training/CancelCycle",
+                              R"({"cycle_id":"c","actor":"ann","reason":"too dear"})", own);
+  EXPECT_TRUE(Contains(cancelled.body, "ann: too dear")) << cancelled.body;
+  EXPECT_EQ(cycles_.changes, 2);
+
+  const auto signed_off = Post("/api/v1/model-registry/SignOff",
+                               R"({"model_version_id":"m","role":"owner","actor":"ann",)"
+                               R"("approved":true})",
+                               own);
+  EXPECT_EQ(signed_off.status, 200) << signed_off.body;
+  EXPECT_TRUE(Contains(signed_off.body, "\"role\":\"owner\"")) << signed_off.body;
+}
+
+TEST_F(ConsoleTest, WhatTheServiceRefusesOverGrpcIsRefusedHereInTheSameWords) {
+  const auto ended = Post("/api/v1/training/CancelCycle", R"({"cycle_id":"ended"})");
+  EXPECT_EQ(ended.status, 400);
+  EXPECT_EQ(ended.error(), "FAILED_PRECONDITION");
+  EXPECT_TRUE(Contains(ended.body, "cycle ended has been promoted")) << ended.body;
+
+  const auto unsaid = Post("/api/v1/model-registry/SignOff", R"({"role":"owner","actor":"ann"})");
+  EXPECT_EQ(unsaid.status, 400);
+  EXPECT_TRUE(Contains(unsaid.body, "who refuses says why")) << unsaid.body;
+}
+
+TEST_F(ConsoleTest, NothingThatChangesACycleComesFromALinkAFormOrAnotherSite) {
+  const std::string body = R"({"cycle_id":"c","actor":"mallory"})";
+  for (const std::string rpc :
+       {"PauseCycle", "ResumeCycle", "CancelCycle", "RetryCycle", "StartCycle"}) {
+    const std::string path = "/api/v1/training/" + rpc;
+    EXPECT_EQ(Get(path + "?cycle_id=c").status, 405) << rpc;
+    for (const char* type :
+         {"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"}) {
+      EXPECT_EQ(Ask("POST", path, body, "Content-Type: " + std::string(type) + "\r\n").status, 415)
+          << rpc;
+    }
+    for (const char* header : {"Origin: http://evil.example", "Origin: null",
+                               "Sec-Fetch-Site: cross-site", "Sec-Fetch-Site: same-site"}) {
+      EXPECT_EQ(Post(path, body, std::string(header) + "\r\n").status, 403) << rpc << header;
+    }
+    EXPECT_EQ(Post(path, body, "Host: rebound.example\r\n").status, 421) << rpc;
+  }
+  EXPECT_EQ(cycles_.changes, 0);
 }
 
 TEST_F(ConsoleTest, OtherSitesCannotMakeABrowserWrite) {

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.error
+import urllib.request
 
 try:
     from selenium import webdriver
@@ -174,6 +176,113 @@ class ConsolePageTest(unittest.TestCase):
         eventually(lambda: self.one("#services").is_displayed())
         self.assertFalse(self.one("#cycle").is_displayed())
 
+    def open_cycle(self, number):
+        self.driver.get(f"{self.url}/#cycle/0193a005-0000-7000-8000-{number:012d}")
+        self.driver.refresh()
+        eventually(lambda: self.all("[data-shown]"))
+
+    def press(self, action):
+        eventually(lambda: self.one(f"[data-action='{action}']").send_keys(Keys.ENTER) or self.one("#act").is_displayed())
+
+    def do(self, action, actor=None, reason=None, seconds=None):
+        """Presses a button and says in the dialog who and why."""
+        self.press(action)
+        if actor is not None:
+            self.one("#act-actor").clear()
+            self.one("#act-actor").send_keys(actor)
+        if reason is not None:
+            self.one("#act-reason").send_keys(reason)
+        if seconds is not None:
+            Select(self.one("#act-seconds")).select_by_value(seconds)
+        self.one("#act-yes").send_keys(Keys.ENTER)
+
+    def actions(self, parent="[data-shown] > .card"):
+        return [button.text for button in self.all(f"{parent} [data-action]")]
+
+    def test_y_cycle_is_paused_resumed_and_cancelled_by_somebody_with_a_name(self):
+        self.driver.execute_script("localStorage.removeItem('actor')")
+        self.open_cycle(1)
+        self.assertEqual(self.actions(), ["Pause", "Cancel"])
+        self.do("pause")
+        self.assertIn("who you are", self.one("#act-problem").text)
+        self.picture("dialog")
+        self.driver.set_window_size(1280, 1000)
+        self.one("#act-actor").send_keys("ann", Keys.ENTER)
+        eventually(lambda: "paused by ann" in self.one("#told").text)
+        eventually(lambda: self.actions() == ["Resume", "Cancel"])
+        self.assertIn("paused by ann", self.one("[data-shown]").text)
+        self.do("resume")  # Who it is need not be said twice.
+        eventually(lambda: self.actions() == ["Pause", "Cancel"])
+        self.assertIn("resumed by ann", self.one("[data-shown]").text)
+        self.do("cancel", reason=HOSTILE)
+        eventually(lambda: self.actions() == [])
+        self.assertIn("cancelled by ann: " + HOSTILE, self.one("[data-shown]").get_property("textContent"))
+        self.assertIsNone(self.driver.execute_script("return window.owned ?? null"))
+
+    def test_y_dialog_can_be_left_without_doing_anything(self):
+        self.open_cycle(3)
+        self.press("cancel")
+        self.one("#act-reason").send_keys("p t", Keys.ESCAPE)  # Letters there are text and no shortcuts.
+        self.assertFalse(self.one("#act").is_displayed())
+        self.assertIsNone(self.one("html").get_attribute("data-theme"))
+        self.press("cancel")
+        self.one("#act-no").send_keys(Keys.ENTER)
+        self.assertFalse(self.one("#act").is_displayed())
+        self.assertIn("Cancel", self.actions())
+
+    def test_y_failed_cycle_is_retried(self):
+        self.open_cycle(2)
+        self.assertEqual(self.actions(), ["Retry"])
+        self.do("retry", actor="bob")
+        eventually(lambda: "retried by bob" in self.one("[data-shown]").text)
+        eventually(lambda: self.actions() == ["Pause", "Cancel"])
+
+    def test_y_signature_is_given_by_role_and_a_refused_one_is_told(self):
+        self.open_cycle(3)
+        self.assertEqual(self.actions(), ["Pause", "Cancel", "Sign as owner", "Refuse as owner"])
+        self.do("refuse-owner", actor="nobody")
+        self.assertIn("Say why", self.one("#act-problem").text)
+        self.one("#act-reason").send_keys("it forgets yellow")
+        self.one("#act-yes").send_keys(Keys.ENTER)
+        eventually(lambda: "nobody may not sign as owner" in self.one("#act-problem").text)
+        self.one("#act-no").send_keys(Keys.ENTER)
+        self.do("sign-owner", actor="carl", reason="seen at night")
+        eventually(lambda: self.actions() == ["Pause", "Cancel"])
+        signed = self.one("[data-step='awaiting sign off']").text
+        for part in ("safety: ann", "owner: carl", "seen at night"):
+            self.assertIn(part, signed)
+
+    def test_y_rejected_candidate_is_taken_past_the_gate_for_a_reason(self):
+        self.open_cycle(4)
+        self.assertEqual(self.actions(), ["Override"])
+        self.do("override", actor="ann", reason="")
+        self.assertIn("Say why", self.one("#act-problem").text)
+        self.one("#act-reason").send_keys("the old lights are gone")
+        self.one("#act-yes").send_keys(Keys.ENTER)
+        eventually(lambda: "overridden by ann: the old lights are gone" in self.one("[data-shown]").text)
+        self.assertTrue(self.driver.current_url.endswith("#cycle/0193a005-0000-7000-8000-000000000004"))
+
+    def test_y_alert_is_acknowledged_muted_and_heard_again(self):
+        self.do(f"acknowledge-{self.one('[data-alert]').get_attribute('data-alert')}", actor="ann")
+        eventually(lambda: "by ann" in self.one("[data-alert]").text)
+        self.assertEqual(self.actions("[data-alert]"), ["Mute"])
+        alert = self.one("[data-alert]").get_attribute("data-alert")
+        self.do(f"mute-{alert}", seconds="28800")
+        eventually(lambda: self.actions("[data-alert]") == ["Unmute"])
+        self.open_cycle(1)
+        self.assertIn("muted", self.one("[data-step=Alert]").text)
+        self.do(f"unmute-{alert}")
+        eventually(lambda: self.actions("[data-step=Alert]") == ["Mute"])
+
+    def test_y_other_sites_cannot_act(self):
+        # The page's own policy lets nothing be sent elsewhere; so the other site is asked for by headers.
+        for headers in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            request = urllib.request.Request(f"{self.url}/api/v1/training/PauseCycle", data=b'{"cycle_id":"x"}',
+                                             headers={"Content-Type": "application/json", **headers})
+            with self.assertRaises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(request, timeout=20)
+            self.assertEqual(refused.exception.code, 403)
+
     def test_cycle_that_nobody_knows_says_so(self):
         self.driver.get(f"{self.url}/#cycle/unknown%20one")
         self.driver.refresh()
@@ -262,7 +371,8 @@ class ConsolePageTest(unittest.TestCase):
     def tearDown(self):
         # A refused script or style, a failed import, an error of ours: all end up here. What services answer (5xx) may.
         severe = [entry["message"] for entry in self.driver.get_log("browser")
-                  if entry["level"] == "SEVERE" and "status of 50" not in entry["message"] and "GetCycle" not in entry["message"]]
+                  if entry["level"] == "SEVERE" and "status of 50" not in entry["message"] and "GetCycle" not in entry["message"]
+                  and "SignOff" not in entry["message"]]
         self.assertEqual(severe, [])
 
 

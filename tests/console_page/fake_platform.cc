@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -145,6 +147,20 @@ class Registry final : public registry::ModelRegistryService::Service {
     Fill(request->model_version_id() == Id(3, 3) ? 3 : 2, response->mutable_model_version());
     return Status::OK;
   }
+  Status SignOff(ServerContext*, const registry::SignOffRequest* request,
+                 registry::SignOffResponse* response) override {
+    if (request->actor() == "nobody") {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "nobody may not sign as " + request->role()};
+    }
+    const std::lock_guard lock(mutex_);
+    SetAgo(signed_.mutable_signed_at(), 0);
+    signed_.set_role(request->role());
+    signed_.set_actor(request->actor());
+    signed_.set_approved(request->approved());
+    signed_.set_reason(request->reason());
+    *response->mutable_record() = signed_;
+    return Status::OK;
+  }
   Status ListSignOffs(ServerContext*, const registry::ListSignOffsRequest*,
                       registry::ListSignOffsResponse* response) override {
     auto* record = response->add_records();
@@ -153,9 +169,17 @@ class Registry final : public registry::ModelRegistryService::Service {
     record->set_approved(true);
     record->set_reason(kHostile);
     SetAgo(record->mutable_signed_at(), 100);
-    response->add_missing_roles("owner");
+    const std::lock_guard lock(mutex_);
+    if (signed_.role().empty()) {
+      response->add_missing_roles("owner");
+    } else {
+      *response->add_records() = signed_;
+    }
     return Status::OK;
   }
+
+  std::mutex mutex_;
+  registry::SignOffRecord signed_;
 };
 
 // A light in its case, as PPM; a grey disc, as PGM; a gradient, as BMP: what browsers show and what
@@ -405,7 +429,8 @@ class Labeling final : public labeling::LabelingService::Service {
   }
 };
 
-// One cycle of a turned camera, in its canary.
+// One cycle of a turned camera, in its canary; one that failed, one that waits for a signature and
+// one that the gate rejected. What people ask for changes them.
 class Cycles final : public training::CycleService::Service {
   static training::CycleStep* Step(training::CycleState state, int begin, int end,
                                    const std::string& result, training::Cycle* cycle) {
@@ -464,15 +489,98 @@ class Cycles final : public training::CycleService::Service {
     Step(training::CYCLE_STATE_SHADOW, 60, 40, "50 shadow answers", cycle);
     (*Step(training::CYCLE_STATE_CANARY, 40, 0, "", cycle)->mutable_details())["share"] = "0.5";
   }
+  void FillOther(int number, training::Cycle* cycle) const {
+    Fill(cycle);
+    cycle->set_cycle_id(Id(5, number));
+    cycle->set_state(number == 2   ? training::CYCLE_STATE_FAILED
+                     : number == 3 ? training::CYCLE_STATE_AWAITING_SIGN_OFF
+                                   : training::CYCLE_STATE_REJECTED);
+    cycle->set_reason("as it was made up");
+    if (number != 3) SetAgo(cycle->mutable_ended_at(), 10);
+  }
+  bool Known(const std::string& id, training::Cycle* cycle) {
+    for (int number = 1; number <= 4; ++number) {
+      if (id != Id(5, number)) continue;
+      number == 1 ? Fill(cycle) : FillOther(number, cycle);
+      const auto changed = changed_.find(id);
+      if (changed == changed_.end()) return true;
+      cycle->set_paused(changed->second.paused());
+      cycle->set_reason(changed->second.reason());
+      if (changed->second.state() != training::CYCLE_STATE_UNSPECIFIED) {
+        cycle->set_state(changed->second.state());
+        cycle->clear_ended_at();
+        if (cycle->state() == training::CYCLE_STATE_CANCELLED) {
+          SetAgo(cycle->mutable_ended_at(), 0);
+        }
+      }
+      return true;
+    }
+    return false;
+  }
+  template <typename Request, typename Response, typename Change>
+  Status Act(const Request& request, Response* response, const Change& change) {
+    const std::lock_guard lock(mutex_);
+    training::Cycle cycle;
+    if (!Known(request.cycle_id(), &cycle)) return {grpc::StatusCode::NOT_FOUND, "no such cycle"};
+    training::Cycle& changed = changed_[request.cycle_id()];
+    change(changed);
+    Known(request.cycle_id(), response->mutable_cycle());
+    return Status::OK;
+  }
+  Status PauseCycle(ServerContext*, const training::PauseCycleRequest* request,
+                    training::PauseCycleResponse* response) override {
+    return Act(*request, response, [&](training::Cycle& changed) {
+      changed.set_paused(true);
+      changed.set_reason("paused by " + request->actor());
+    });
+  }
+  Status ResumeCycle(ServerContext*, const training::ResumeCycleRequest* request,
+                     training::ResumeCycleResponse* response) override {
+    return Act(*request, response, [&](training::Cycle& changed) {
+      changed.set_paused(false);
+      changed.set_reason("resumed by " + request->actor());
+    });
+  }
+  Status CancelCycle(ServerContext*, const training::CancelCycleRequest* request,
+                     training::CancelCycleResponse* response) override {
+    return Act(*request, response, [&](training::Cycle& changed) {
+      changed.set_state(training::CYCLE_STATE_CANCELLED);
+      changed.set_reason("cancelled by " + request->actor() + ": " + request->reason());
+    });
+  }
+  Status RetryCycle(ServerContext*, const training::RetryCycleRequest* request,
+                    training::RetryCycleResponse* response) override {
+    return Act(*request, response, [&](training::Cycle& changed) {
+      changed.set_state(training::CYCLE_STATE_TRAINING);
+      changed.set_reason("retried by " + request->actor());
+    });
+  }
+  // Of the one that was rejected: the cycle goes on past the gate.
+  Status StartCycle(ServerContext*, const training::StartCycleRequest* request,
+                    training::StartCycleResponse* response) override {
+    if (request->candidate_model_version_id() != Id(3, 3) || request->request_id().size() < 16) {
+      return {grpc::StatusCode::INVALID_ARGUMENT, "which candidate?"};
+    }
+    const std::lock_guard lock(mutex_);
+    training::Cycle& changed = changed_[Id(5, 4)];
+    changed.set_state(training::CYCLE_STATE_SHADOW);
+    changed.set_reason("overridden by " + request->actor() + ": " + request->override_reason());
+    Known(Id(5, 4), response->mutable_cycle());
+    return Status::OK;
+  }
   Status GetCycle(ServerContext*, const training::GetCycleRequest* request,
                   training::GetCycleResponse* response) override {
-    if (request->cycle_id() != Id(5, 1)) return {grpc::StatusCode::NOT_FOUND, "no such cycle"};
-    Fill(response->mutable_cycle());
+    const std::lock_guard lock(mutex_);
+    if (!Known(request->cycle_id(), response->mutable_cycle())) {
+      return {grpc::StatusCode::NOT_FOUND, "no such cycle"};
+    }
     return Status::OK;
   }
   Status ListCycles(ServerContext*, const training::ListCyclesRequest* request,
                     training::ListCyclesResponse* response) override {
-    if (Wanted(request->task(), "traffic-lights")) Fill(response->add_cycles());
+    const std::lock_guard lock(mutex_);
+    if (!Wanted(request->task(), "traffic-lights")) return Status::OK;
+    for (int number = 1; number <= 4; ++number) Known(Id(5, number), response->add_cycles());
     return Status::OK;
   }
   Status ListDecisions(ServerContext*, const training::ListDecisionsRequest*,
@@ -486,6 +594,9 @@ class Cycles final : public training::CycleService::Service {
     SetAgo(decision->mutable_decided_at(), 600);
     return Status::OK;
   }
+
+  std::mutex mutex_;
+  std::map<std::string, training::Cycle> changed_;
 };
 
 class Monitoring final : public monitoring::MonitoringService::Service {
@@ -502,11 +613,15 @@ class Monitoring final : public monitoring::MonitoringService::Service {
     return Status::OK;
   }
 
-  static void Fill(monitoring::Alert* alert) {
+  void Fill(monitoring::Alert* alert) {
+    const std::lock_guard lock(mutex_);
     alert->set_alert_id(Id(6, 1));
     alert->set_task("traffic-lights");
     alert->set_cause("data_drift");
-    alert->set_state(monitoring::ALERT_STATE_RAISED);
+    alert->set_state(acknowledged_by_.empty() ? monitoring::ALERT_STATE_RAISED
+                                              : monitoring::ALERT_STATE_ACKNOWLEDGED);
+    alert->set_acknowledged_by(acknowledged_by_);
+    alert->set_muted(muted_seconds_ > 0);
     alert->set_title("pictures are turned");
     alert->set_description(kHostile);
     alert->set_damage(0.21);
@@ -522,6 +637,24 @@ class Monitoring final : public monitoring::MonitoringService::Service {
   Status ListAlerts(ServerContext*, const monitoring::ListAlertsRequest* request,
                     monitoring::ListAlertsResponse* response) override {
     if (Wanted(request->task(), "traffic-lights")) Fill(response->add_alerts());
+    return Status::OK;
+  }
+  Status AcknowledgeAlert(ServerContext*, const monitoring::AcknowledgeAlertRequest* request,
+                          monitoring::AcknowledgeAlertResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      acknowledged_by_ = request->actor();
+    }
+    Fill(response->mutable_alert());
+    return Status::OK;
+  }
+  Status MuteAlert(ServerContext*, const monitoring::MuteAlertRequest* request,
+                   monitoring::MuteAlertResponse* response) override {
+    {
+      const std::lock_guard lock(mutex_);
+      muted_seconds_ = request->seconds();
+    }
+    Fill(response->mutable_alert());
     return Status::OK;
   }
   Status GetAlert(ServerContext*, const monitoring::GetAlertRequest*,
@@ -558,6 +691,10 @@ class Monitoring final : public monitoring::MonitoringService::Service {
     }
     return Status::OK;
   }
+
+  std::mutex mutex_;
+  std::string acknowledged_by_;
+  double muted_seconds_ = 0;
 };
 
 }  // namespace
