@@ -6,43 +6,16 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
-#include <istream>
 #include <mutex>
-#include <openvino/frontend/manager.hpp>
-#include <openvino/openvino.hpp>
-#include <streambuf>
 #include <system_error>
 #include <utility>
+
+#include "tidewheel/serving/internal/openvino.h"
 
 namespace tidewheel::serving {
 namespace {
 
-constexpr char kProcessor[] = "CPU";
-constexpr int kMostThreads = 256;
 constexpr std::string_view kUnknownOperators = "No conversion rule found for operations: ";
-
-/// Reads bytes where they lie: a model is not copied to be parsed.
-class ByteBuffer : public std::streambuf {
- public:
-  explicit ByteBuffer(std::string_view bytes) {
-    char* first = const_cast<char*>(bytes.data());  // The get area is never written to.
-    setg(first, first, first + bytes.size());
-  }
-
- protected:
-  pos_type seekoff(off_type offset, std::ios_base::seekdir from, std::ios_base::openmode) override {
-    const char* base = from == std::ios_base::beg   ? eback()
-                       : from == std::ios_base::cur ? gptr()
-                                                    : egptr();
-    const off_type target = base - eback() + offset;
-    if (target < 0 || target > egptr() - eback()) return pos_type(off_type(-1));
-    setg(eback(), eback() + target, egptr());
-    return pos_type(target);
-  }
-  pos_type seekpos(pos_type position, std::ios_base::openmode which) override {
-    return seekoff(off_type(position), std::ios_base::beg, which);
-  }
-};
 
 /// OpenVINO's words without the lines that name its own source files.
 std::string Essence(std::string_view words) {
@@ -60,6 +33,8 @@ std::string Essence(std::string_view words) {
   return essence.substr(0, kMostCharacters);
 }
 
+}  // namespace
+
 Error FromOpenVino(ErrorCode code, std::string_view what, std::string_view words) {
   if (const auto found = words.find(kUnknownOperators); found != std::string_view::npos) {
     const std::string_view names = words.substr(found + kUnknownOperators.size());
@@ -69,18 +44,16 @@ Error FromOpenVino(ErrorCode code, std::string_view what, std::string_view words
   return Error{code, std::string(what) + ": " + Essence(words)};
 }
 
-/// The one place where OpenVINO's exceptions become errors: runs `body`, which returns a Result.
-template <typename Body>
-auto WithoutExceptions(ErrorCode code, std::string_view what, const Body& body)
-    -> decltype(body()) {
-  try {
-    return body();
-  } catch (const std::exception& failure) {
-    return FromOpenVino(code, what, failure.what());
-  } catch (...) {
-    return Error{code, std::string(what) + ": the engine failed without a reason"};
-  }
+std::shared_ptr<ov::Model> ReadOnnx(Engine::Core& core, std::string_view onnx) {
+  ByteBuffer buffer(onnx);
+  std::istream stream(&buffer);
+  std::istream* input = &stream;
+  // The ONNX reader by name: the engine's other formats are not for foreign bytes.
+  const auto frontend = core.frontends.load_by_framework("onnx");
+  return frontend->convert(frontend->load(input));
 }
+
+namespace {
 
 Error Malformed(std::string message) {
   return Error{ErrorCode::kInvalidArgument, "ONNX model: " + std::move(message)};
@@ -295,12 +268,6 @@ Result<double> Model::VerifyGolden(std::span<const float> input, std::size_t row
   return largest;
 }
 
-struct Engine::Core {
-  ov::Core core;
-  ov::frontend::FrontEndManager frontends;
-  EngineOptions options;
-};
-
 Engine::Engine(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Engine::~Engine() = default;
 
@@ -316,7 +283,7 @@ Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
       });
 }
 
-Result<std::unique_ptr<Model>> Engine::Load(const std::filesystem::path& onnx_file) const {
+Result<std::string> Engine::ReadModelFile(const std::filesystem::path& onnx_file) const {
   std::error_code failure;
   const auto size = std::filesystem::file_size(onnx_file, failure);
   if (failure) {
@@ -324,19 +291,32 @@ Result<std::unique_ptr<Model>> Engine::Load(const std::filesystem::path& onnx_fi
     return Error{absent ? ErrorCode::kNotFound : ErrorCode::kInvalidArgument,
                  onnx_file.string() + ": " + failure.message()};
   }
-  std::string bytes;
-  if (size <= core_->options.at_most_model_bytes) {
-    bytes.resize(static_cast<std::size_t>(size));
-    std::ifstream file(onnx_file, std::ios::binary);
-    if (!file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
-      return Error{ErrorCode::kInternal, "cannot read " + onnx_file.string()};
-    }
-  } else {
+  if (size > core_->options.at_most_model_bytes) {
     return Error{ErrorCode::kResourceExhausted,
                  onnx_file.string() + " has " + std::to_string(size) + " bytes; the limit is " +
                      std::to_string(core_->options.at_most_model_bytes)};
   }
-  auto loaded = LoadBytes(bytes);
+  std::string bytes(static_cast<std::size_t>(size), '\0');
+  std::ifstream file(onnx_file, std::ios::binary);
+  if (!file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
+    return Error{ErrorCode::kInternal, "cannot read " + onnx_file.string()};
+  }
+  return bytes;
+}
+
+Result<std::unique_ptr<Model>> Engine::Load(const std::filesystem::path& onnx_file) const {
+  const auto bytes = ReadModelFile(onnx_file);
+  if (!bytes) return bytes.error();
+  auto loaded = LoadBytes(*bytes);
+  if (!loaded) return Prefixed(onnx_file.string() + ": ", loaded.error());
+  return loaded;
+}
+
+Result<std::unique_ptr<Graph>> Engine::LoadGraphFile(const std::filesystem::path& onnx_file,
+                                                     const GraphOptions& options) const {
+  const auto bytes = ReadModelFile(onnx_file);
+  if (!bytes) return bytes.error();
+  auto loaded = LoadGraph(*bytes, options);
   if (!loaded) return Prefixed(onnx_file.string() + ": ", loaded.error());
   return loaded;
 }
@@ -355,12 +335,7 @@ Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
   }
   return WithoutExceptions(
       ErrorCode::kInvalidArgument, "ONNX model", [&]() -> Result<std::unique_ptr<Model>> {
-        ByteBuffer buffer(onnx);
-        std::istream stream(&buffer);
-        std::istream* input = &stream;
-        // The ONNX reader by name: the engine's other formats are not for foreign bytes.
-        const auto frontend = core_->frontends.load_by_framework("onnx");
-        const auto model = frontend->convert(frontend->load(input));
+        const auto model = ReadOnnx(*core_, onnx);
         auto ports = PortsOf(*model);
         if (!ports) return ports.error();
 

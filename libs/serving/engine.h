@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/serving/graph.h"
 
 namespace tidewheel::serving {
 
@@ -78,6 +79,8 @@ class Model {
 /// OpenVINO on this machine's processor. Thread-safe; it may go before the models it loaded.
 class Engine {
  public:
+  struct Core;
+
   /// kInvalidArgument: an option; kUnavailable: OpenVINO or its processor plugin cannot be loaded.
   static Result<std::unique_ptr<Engine>> Create(EngineOptions options);
 
@@ -94,9 +97,21 @@ class Engine {
   /// kResourceExhausted: larger than at_most_model_bytes.
   Result<std::unique_ptr<Model>> LoadBytes(std::string_view onnx) const;
 
+  /// Any ONNX model. kInvalidArgument: no ONNX model, or an input or output that cannot be served,
+  /// by name; kUnimplemented names the operators that the engine does not know, or the precision
+  /// that the processor does not have; kResourceExhausted: larger than at_most_model_bytes.
+  Result<std::unique_ptr<Graph>> LoadGraph(std::string_view onnx,
+                                           const GraphOptions& options) const;
+  /// kNotFound: no such file; the rest as LoadGraph.
+  Result<std::unique_ptr<Graph>> LoadGraphFile(const std::filesystem::path& onnx_file,
+                                               const GraphOptions& options) const;
+
+  /// Whether the processor computes in bfloat16.
+  bool HasBf16() const;
+
  private:
-  struct Core;
   explicit Engine(std::unique_ptr<Core> core);
+  Result<std::string> ReadModelFile(const std::filesystem::path& onnx_file) const;
   std::unique_ptr<Core> core_;
 };
 
