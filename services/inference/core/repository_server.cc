@@ -676,7 +676,7 @@ Result<void> RepositoryServer::LoadLocked(const std::string& name, Model& model,
     fresh[number] = std::move(*version);
   }
   std::vector<std::shared_ptr<Version>> old;
-  if (const auto switched = Switch(name, model, std::move(fresh), true, old); !switched) {
+  if (const auto switched = Switch(name, model, std::move(fresh), true, true, old); !switched) {
     return switched;
   }
   for (auto& version : old) Retire(std::move(version));
@@ -784,7 +784,8 @@ bool RepositoryServer::Reaches(const std::string& from, const std::string& name,
 }
 
 Result<void> RepositoryServer::Switch(const std::string& name, Model& model, Versions fresh,
-                                      bool all, std::vector<std::shared_ptr<Version>>& old) {
+                                      bool all, bool prefer,
+                                      std::vector<std::shared_ptr<Version>>& old) {
   const std::lock_guard lock(mutex_);
   for (const auto& [number, version] : fresh) {
     if (version->graph == nullptr) continue;
@@ -811,7 +812,7 @@ Result<void> RepositoryServer::Switch(const std::string& name, Model& model, Ver
     if (place != nullptr) old.push_back(std::move(place));
     place = std::move(version);
     model.states[number] = {ModelState::kReady, ""};
-    if (!all) model.preferred = number;
+    if (!all && (prefer || !model.preferred)) model.preferred = number;
   }
   return {};
 }
@@ -869,7 +870,7 @@ Result<void> RepositoryServer::UnloadNow(const std::string& name) {
 Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t version,
                                    std::unique_ptr<Executor> executor,
                                    std::optional<ModelConfig> config,
-                                   const std::vector<GoldenCase>& golden) {
+                                   const std::vector<GoldenCase>& golden, bool prefer) {
   if (!IsPlainName(name)) {
     return Error{ErrorCode::kInvalidArgument, Quoted(name) + " is no name of a model"};
   }
@@ -903,7 +904,7 @@ Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t versio
   Versions fresh;
   fresh[version] = std::move(*made);
   std::vector<std::shared_ptr<Version>> old;
-  if (const auto switched = Switch(name, *model, std::move(fresh), false, old); !switched) {
+  if (const auto switched = Switch(name, *model, std::move(fresh), false, prefer, old); !switched) {
     return switched;
   }
   {
@@ -912,6 +913,17 @@ Result<void> RepositoryServer::Put(const std::string& name, std::uint64_t versio
     model->wanted = true;
   }
   for (auto& each : old) Retire(std::move(each));
+  return {};
+}
+
+Result<void> RepositoryServer::Prefer(const std::string& name, std::uint64_t version) {
+  const std::lock_guard lock(mutex_);
+  const auto found = models_.find(name);
+  if (found == models_.end() || !found->second->put || !found->second->versions.contains(version)) {
+    return Error{ErrorCode::kNotFound,
+                 "there is no version " + std::to_string(version) + " of " + Quoted(name)};
+  }
+  found->second->preferred = version;
   return {};
 }
 

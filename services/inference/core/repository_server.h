@@ -89,12 +89,15 @@ class RepositoryServer final : public ModelServer {
   Result<void> Unload(const std::string& name) override;
 
   /// Serves a version that came from elsewhere, beside other versions of the name, and gives it the
-  /// requests that name none. Replaces one of the same number. Without a configuration the
+  /// requests that name none, unless `prefer` is false and there are others. Replaces one of the
+  /// same number. Without a configuration the
   /// executor's spec is in force. kFailedPrecondition: the name is one of the folder's; a golden
   /// case; a warm-up.
   Result<void> Put(const std::string& name, std::uint64_t version,
                    std::unique_ptr<Executor> executor, std::optional<ModelConfig> config = {},
-                   const std::vector<GoldenCase>& golden = {});
+                   const std::vector<GoldenCase>& golden = {}, bool prefer = true);
+  /// Gives such a version the requests that name none. kNotFound.
+  Result<void> Prefer(const std::string& name, std::uint64_t version);
   /// Takes such a version away; the newest of the others gets the requests that name none.
   /// kNotFound.
   Result<void> Remove(const std::string& name, std::uint64_t version);
@@ -135,7 +138,7 @@ class RepositoryServer final : public ModelServer {
                                                const std::vector<GoldenCase>& golden);
   Result<std::shared_ptr<Version>> MakeGraph(const std::string& name, std::uint64_t number,
                                              ModelConfig config);
-  Result<void> Switch(const std::string& name, Model& model, Versions fresh, bool all,
+  Result<void> Switch(const std::string& name, Model& model, Versions fresh, bool all, bool prefer,
                       std::vector<std::shared_ptr<Version>>& old);
   bool Reaches(const std::string& from, const std::string& name, int depth) const;
   void Retire(std::shared_ptr<Version> version);

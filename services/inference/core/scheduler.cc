@@ -265,6 +265,10 @@ Result<void> Scheduler::CheckHope(const QueuedRequest& request, SteadyTime now) 
   const std::uint32_t level = queue_.LevelOf(request.request.priority);
   Urgency urgency{
       .rows = request.rows, .deadline = request.deadline, .budget = options_.queue_budget};
+  if (urgency.budget.count() > 0 && options_.queue_calls > 0) {
+    urgency.budget = std::max(urgency.budget, cost_.Of(batches_ ? most_rows_ : 1) *
+                                                  static_cast<std::int64_t>(options_.queue_calls));
+  }
   if (!queue_.PolicyOf(level).delays_on_timeout) {
     urgency.timeout = queue_.TimeoutOf(request.request, level, now);
   }

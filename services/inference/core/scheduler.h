@@ -35,6 +35,9 @@ struct SchedulerOptions {
   std::size_t most_queued_bytes = std::size_t{1} << 30;
   /// A request that would wait longer than this is refused; 0: only deadlines and timeouts count.
   std::chrono::nanoseconds queue_budget{0};
+  /// The budget is not less than so many calls of full batches, as measured: a model whose calls
+  /// take longer than the budget has a queue too.
+  std::size_t queue_calls = 0;
   /// A call that costs at most this runs on the caller's thread when nothing waits; 0: never.
   std::chrono::nanoseconds inline_limit{200'000};
   /// How long a caller's thread goes on with what queued up while it ran; then a thread of the
