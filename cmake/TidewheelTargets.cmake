@@ -84,7 +84,7 @@ function(tidewheel_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   tidewheel_precompile(${name} "${TEST_PCH}")
   if(NOT TEST_TIMEOUT)
-    set(TEST_TIMEOUT 120)
+    set(TEST_TIMEOUT 600)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   # GoogleTest's own exit status does not tell a skipped test; ctest reads it off the output.

@@ -1,6 +1,8 @@
 #include "tidewheel/monitoring/summary_exporter.h"
 
 #include <algorithm>
+#include <optional>
+#include <vector>
 
 #include "tidewheel/log/log.h"
 #include "tidewheel/stats/intervals.h"
@@ -17,6 +19,18 @@ std::vector<std::string> Labels() { return {"task", "model", "slice"}; }
 
 double SecondsBetween(Timestamp from, Timestamp to) {
   return std::chrono::duration<double>(to - from).count();
+}
+
+/// Of the newest window; of as many before it as it takes where all its predictions are of one
+/// instant, as those of one large request are.
+std::optional<double> PredictionsPerSecond(const std::vector<Window>& newest_first) {
+  double predictions = -1;  // Between n of them lie n - 1 gaps.
+  for (const Window& window : newest_first) {
+    predictions += static_cast<double>(window.tally.predictions);
+    const double length = SecondsBetween(window.first_at, newest_first.front().last_at);
+    if (length > 0) return predictions / length;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -134,8 +148,7 @@ Result<void> SummaryExporter::ExportWindows(const ModelSummary& summary, const s
     const double part = here == newest.tally.by_class.end() ? 0 : static_cast<double>(here->second);
     window_class_share_.Set({labels[0], labels[1], labels[2], name}, part / whole);
   }
-  const double length = SecondsBetween(newest.first_at, newest.last_at);
-  if (length > 0) window_traffic_.Set(labels, (whole - 1) / length);
+  if (const auto rate = PredictionsPerSecond(windows->items)) window_traffic_.Set(labels, *rate);
 
   for (const auto& window : windows->items) {
     const auto accuracy = window.tally.Accuracy();

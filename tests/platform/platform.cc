@@ -312,7 +312,7 @@ ProgramEnd RunProgram(std::vector<std::string> argv, std::chrono::milliseconds a
   options.stderr_file = folder.path() / "errors";
   auto process = testing::Subprocess::Start(argv, options);
   if (!process) return {-1, "", process.error().message};
-  const auto status = process->Wait(at_most);
+  const auto status = process->Wait(at_most * testing::Patience());
   if (!status) process->Kill();
   return {status.value_or(-1), ReadFile(options.stdout_file), ReadFile(options.stderr_file)};
 }

@@ -6,6 +6,7 @@
 
 #include "tidewheel/base/ids.h"
 #include "tidewheel/cli/push/sample_stream.h"
+#include "tidewheel/testing/eventually.h"
 #include "tidewheel/tests/platform/bar_pictures.h"
 
 namespace tidewheel::tests {
@@ -153,7 +154,7 @@ Result<training::v1::Run> Wheel::Get(const std::string& run_id) {
 
 Result<training::v1::Run> Wheel::WaitForEnd(const std::string& run_id,
                                             std::chrono::seconds at_most) {
-  const auto deadline = std::chrono::steady_clock::now() + at_most;
+  const auto deadline = std::chrono::steady_clock::now() + at_most * testing::Patience();
   while (true) {
     const auto run = Get(run_id);
     if (run && HasEnded(*run)) return run;
