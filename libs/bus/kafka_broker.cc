@@ -784,36 +784,15 @@ class KafkaBroker final : public Broker {
   }
 
   Result<std::vector<PartitionLag>> Lag(const std::string& group) override {
-    std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
-                    Freed<rd_kafka_ListConsumerGroupOffsets_destroy>>
-        request(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), nullptr));
-    rd_kafka_ListConsumerGroupOffsets_t* requests[] = {request.get()};
-    const Queue queue(rd_kafka_queue_new(admin_.get()));
-    rd_kafka_ListConsumerGroupOffsets(admin_.get(), requests, 1, nullptr, queue.get());
-    const auto event = Await(queue, "positions of " + group);
-    if (!event) return event.error();
-    std::size_t count = 0;
-    const rd_kafka_group_result_t** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-        rd_kafka_event_ListConsumerGroupOffsets_result(event->get()), &count);
-    std::vector<PartitionLag> lags;
-    for (std::size_t i = 0; i < count; ++i) {
-      if (const rd_kafka_error_t* failed = rd_kafka_group_result_error(groups[i])) {
-        return KafkaError("positions of " + group, rd_kafka_error_code(failed));
+    // Who keeps a new group's positions takes a moment until it knows that it does.
+    const auto deadline = steady_clock::now() + milliseconds{kAskMs};
+    while (true) {
+      auto lags = AskLag(group);
+      if (lags || lags.error().code != ErrorCode::kUnavailable || steady_clock::now() > deadline) {
+        return lags;
       }
-      const rd_kafka_topic_partition_list_t* positions =
-          rd_kafka_group_result_partitions(groups[i]);
-      for (int j = 0; positions != nullptr && j < positions->cnt; ++j) {
-        const rd_kafka_topic_partition_t& position = positions->elems[j];
-        if (position.offset < 0) continue;
-        PartitionLag lag{position.topic, position.partition, position.offset, 0, 0};
-        std::int64_t low = 0;
-        const auto code = AskExtent(admin_.get(), lag.topic, lag.partition, low, lag.end);
-        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("offsets of " + lag.topic, code);
-        lag.lag = std::max<std::int64_t>(0, lag.end - std::max(lag.position, low));
-        lags.push_back(std::move(lag));
-      }
+      std::this_thread::sleep_for(milliseconds{50});
     }
-    return lags;
   }
 
   Result<void> Replay(const std::string& group, const std::string& topic, StartFrom from) override {
@@ -857,6 +836,39 @@ class KafkaBroker final : public Broker {
   }
 
  private:
+  Result<std::vector<PartitionLag>> AskLag(const std::string& group) {
+    std::unique_ptr<rd_kafka_ListConsumerGroupOffsets_t,
+                    Freed<rd_kafka_ListConsumerGroupOffsets_destroy>>
+        request(rd_kafka_ListConsumerGroupOffsets_new(group.c_str(), nullptr));
+    rd_kafka_ListConsumerGroupOffsets_t* requests[] = {request.get()};
+    const Queue queue(rd_kafka_queue_new(admin_.get()));
+    rd_kafka_ListConsumerGroupOffsets(admin_.get(), requests, 1, nullptr, queue.get());
+    const auto event = Await(queue, "positions of " + group);
+    if (!event) return event.error();
+    std::size_t count = 0;
+    const rd_kafka_group_result_t** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
+        rd_kafka_event_ListConsumerGroupOffsets_result(event->get()), &count);
+    std::vector<PartitionLag> lags;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (const rd_kafka_error_t* failed = rd_kafka_group_result_error(groups[i])) {
+        return KafkaError("positions of " + group, rd_kafka_error_code(failed));
+      }
+      const rd_kafka_topic_partition_list_t* positions =
+          rd_kafka_group_result_partitions(groups[i]);
+      for (int j = 0; positions != nullptr && j < positions->cnt; ++j) {
+        const rd_kafka_topic_partition_t& position = positions->elems[j];
+        if (position.offset < 0) continue;
+        PartitionLag lag{position.topic, position.partition, position.offset, 0, 0};
+        std::int64_t low = 0;
+        const auto code = AskExtent(admin_.get(), lag.topic, lag.partition, low, lag.end);
+        if (code != RD_KAFKA_RESP_ERR_NO_ERROR) return KafkaError("offsets of " + lag.topic, code);
+        lag.lag = std::max<std::int64_t>(0, lag.end - std::max(lag.position, low));
+        lags.push_back(std::move(lag));
+      }
+    }
+    return lags;
+  }
+
   static Error ReplayError(const std::string& group, rd_kafka_resp_err_t code) {
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP ||
         code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION) {
@@ -903,6 +915,9 @@ class KafkaBroker final : public Broker {
 
 Result<std::unique_ptr<Broker>> OpenKafkaBroker(const BrokerOptions& options) {
   auto settings = CommonSettings(options);
+  // It joins no group. But librdkafka (at least 2.0 to 2.10, its issue 5040) ends the process when
+  // a client without one asks for a group's positions and the broker is not the one to know them.
+  settings.emplace_back("group.id", options.source + ".admin");
   AddOwnSettings(options, settings);
   auto configuration = Configure(settings);
   if (!configuration) return configuration.error();

@@ -29,5 +29,23 @@ INSTANTIATE_TEST_SUITE_P(Kafka, BusContractTest, ::testing::Values(BusServerFact
                            return std::unique_ptr<BusServer>(new KafkaBus);
                          })));
 
+TEST(KafkaBusTest, AsksForPositionsBeforeTheServerHasSeenAnyGroup) {
+  const auto server = testing::KafkaBroker::Start();
+  if (!server && server.error().code == ErrorCode::kNotFound) {
+    GTEST_SKIP() << server.error().message;
+  }
+  ASSERT_TRUE(server.ok()) << server.error().message;
+  BrokerOptions options;
+  options.driver = "kafka";
+  options.address = (*server)->bootstrap_servers();
+  const auto broker = OpenBroker(options);
+  ASSERT_TRUE(broker.ok()) << broker.error().message;
+
+  const auto lag = (*broker)->Lag("nobody");
+
+  ASSERT_TRUE(lag.ok()) << lag.error().message;
+  EXPECT_TRUE(lag->empty());
+}
+
 }  // namespace
 }  // namespace tidewheel::bus
