@@ -4,7 +4,7 @@ import {alertActions, buttons, cycleActions} from "./actions.js";
 import {histogram, interval} from "./charts.js";
 import {el} from "./dom.js";
 import {ago, clock, count, duration, fixed, number, percent, secondsBetween, word} from "./format.js";
-import {bar, empty, pill, problem, shortHash, shortId, table} from "./parts.js";
+import {bar, empty, pill, problem, shortHash, shortId, table, withIds} from "./parts.js";
 import {thumbnail} from "./pictures.js";
 
 export const kShownSamples = 48;
@@ -28,7 +28,7 @@ export function alerts(list) {
         el("small", {}, alert.task, " ", shortId(alert.alert_id)), el("small", {}, ago(alert.raised_at))),
       el("td", {}, pill(word(alert.state, "ALERT_STATE_"), kAlertState[alert.state]), alert.muted && pill("muted"),
         alert.acknowledged_by && el("small", {}, `by ${alert.acknowledged_by}`),
-        alert.resolution && el("small", {}, alert.resolution),
+        alert.resolution && el("small", {}, withIds(alert.resolution)),
         buttons(alertActions(alert), alertTitle(alert))),
       el("td", {class: "keep"}, words(alert.cause)),
       el("td", {class: "number"}, damage(alert)),
@@ -69,7 +69,7 @@ export function cycles(list) {
     list.map((cycle) => el("tr", {dataset: {cycle: cycle.cycle_id}},
       el("th", {scope: "row"}, el("a", {href: `#cycle/${encodeURIComponent(cycle.cycle_id)}`, dataset: {key: `cycle-${cycle.cycle_id}`}}, cycle.task, " ", shortId(cycle.cycle_id)),
         el("small", {}, ago(cycle.started_at))),
-      el("td", {}, statePill(cycle), cycle.reason && el("small", {class: "reason"}, cycle.reason)),
+      el("td", {}, statePill(cycle), cycle.reason && el("small", {class: "reason"}, withIds(cycle.reason))),
       el("td", {class: "keep"}, words(cycle.trigger), cycle.alert_cause && el("small", {}, words(cycle.alert_cause))),
       el("td", {}, gain(cycle) ?? el("span", {class: "muted"}, "–")),
       el("td", {}, cost(cycle)))));
@@ -84,7 +84,7 @@ export function decisions(list) {
         el("th", {scope: "row"}, ago(decision.decided_at), el("small", {}, words(decision.trigger))),
         el("td", {}, decision.task),
         el("td", {}, pill(words(decision.outcome), decision.outcome === "started" ? "accent" : ""), decision.because && el("small", {}, words(decision.because))),
-        el("td", {}, decision.reason)))));
+        el("td", {}, withIds(decision.reason))))));
 }
 
 // One cycle.
@@ -95,9 +95,9 @@ export function cyclePage(cycle, facts) {
   return el("article", {class: "cycle", dataset: {shown: cycle.cycle_id}},
     el("div", {class: "card"},
       el("div", {class: "task-head"}, el("h3", {}, cycle.task), statePill(cycle), shortId(cycle.cycle_id),
-        cycle.reason && el("p", {}, cycle.reason)),
+        cycle.reason && el("p", {}, withIds(cycle.reason))),
       el("dl", {class: "facts spaced"},
-        fact("Started", `${clock(cycle.started_at)}, ${ago(cycle.started_at)}`, cycle.actor && ` by ${cycle.actor}`),
+        fact("Started", `${clock(cycle.started_at)}, ${ago(cycle.started_at)}`, cycle.actor && [" by ", withIds(cycle.actor)]),
         fact("Trigger", words(cycle.trigger), cycle.alert_cause && `: ${words(cycle.alert_cause)}`),
         fact("Models", facts.baseline ?? "–", " → ", facts.candidate ?? "none yet"),
         fact("Gain on the new condition", gain(cycle) ?? "not measured yet"),
@@ -117,12 +117,12 @@ function fact(name, ...text) {
 function step(name, from, to, result, ...content) {
   return el("li", {dataset: {step: name}},
     el("div", {class: "when"}, clock(from), from && to && el("small", {}, duration(secondsBetween(from, to)))),
-    el("div", {class: "what"}, el("h4", {}, name), result && el("p", {}, result), ...content));
+    el("div", {class: "what"}, el("h4", {}, name), result && el("p", {}, withIds(result)), ...content));
 }
 
 function details(map) {
-  const entries = Object.entries(map ?? {});
-  return entries.length > 0 && el("div", {class: "chips"}, entries.map(([key, value]) => pill(`${words(key)}: ${value}`)));
+  const entries = Object.entries(map ?? {}).sort();
+  return entries.length > 0 && el("div", {class: "chips"}, entries.map(([key, value]) => pill([`${words(key)}: `, withIds(value)])));
 }
 
 function forState(entry, cycle, facts) {
@@ -133,8 +133,8 @@ function forState(entry, cycle, facts) {
     case "CYCLE_STATE_TRAINING": return run(facts.run);
     case "CYCLE_STATE_GATING": return gate(cycle.criteria ?? []);
     case "CYCLE_STATE_AWAITING_SIGN_OFF": return signatures(facts.signOffs);
-    case "CYCLE_STATE_SHADOW": return comparisons(facts.comparisons, "shadow", entry.details);
-    case "CYCLE_STATE_CANARY": return comparisons(facts.comparisons, "canary", entry.details);
+    case "CYCLE_STATE_SHADOW": return comparisons(facts.comparisons, entry, cycle, "shadow");
+    case "CYCLE_STATE_CANARY": return comparisons(facts.comparisons, entry, cycle, "canary");
     default: return null;
   }
 }
@@ -156,11 +156,11 @@ function evidence(answer) {
     (alert.telling_predictions ?? []).length > 0 && el("details", {dataset: {key: "telling"}},
       el("summary", {dataset: {key: "telling-summary"}}, `${count(alert.telling_predictions.length)} predictions that tell the most`),
       el("p", {class: "telling"}, alert.telling_predictions.map((id) => [el("code", {}, id), " "]))),
-    alert.resolution && el("p", {}, `Resolved: ${alert.resolution}`)];
+    alert.resolution && el("p", {}, "Resolved: ", withIds(alert.resolution))];
 }
 
 function acquired(cycle) {
-  const entries = Object.entries(cycle.acquired ?? {});
+  const entries = Object.entries(cycle.acquired ?? {}).sort();
   return entries.length > 0 && el("p", {}, "Chosen: ", entries.map(([why, how]) => `${count(how)} ${words(why)}`).join(", "));
 }
 
@@ -223,10 +223,15 @@ function signatures(answer) {
     answer.value.missing_roles.length > 0 && el("p", {}, `Still to sign: ${answer.value.missing_roles.join(", ")}`)];
 }
 
-/** Of a step that names its comparison that one, else all of the candidate at this stage. */
-function comparisons(answer, stage, named) {
-  const shown = (answer?.value?.comparisons ?? []).filter((entry) =>
-    named?.comparison_id ? entry.comparison_id === named.comparison_id : entry.stage === stage);
+/** The comparison of a step: the cycle's how manyeth at that stage. A last step of a canary promotes and compares nothing. */
+function comparisons(answer, entry, cycle, stage) {
+  const began = (compared) => Date.parse(compared.started_at);
+  // Another cycle may have tried the same candidate.
+  const own = (answer?.value?.comparisons ?? [])
+    .filter((compared) => compared.stage === stage && !(began(compared) < Date.parse(cycle.started_at)) && !(began(compared) > Date.parse(cycle.ended_at)))
+    .sort((a, b) => began(a) - began(b) || 0);
+  const place = cycle.steps.filter((step) => step.state === entry.state).indexOf(entry);
+  const shown = own.slice(place, place + 1);
   if (shown.length === 0) return absent("monitoring", answer);
   return shown.map((entry) => el("div", {class: "comparison", dataset: {comparison: entry.comparison_id}},
     el("p", {}, pill(entry.verdict || "undecided", entry.verdict === "harmful" ? "bad" : entry.verdict === "harmless" ? "good" : ""),

@@ -9,6 +9,9 @@ export const problem = (service, text) =>
   el("p", {class: "problem", role: "alert"}, text.startsWith(`${service}: `) ? text : `${service}: ${text}`);
 // Of ids the end: their beginning is the time and looks alike. Of hashes the beginning, as everywhere.
 export const shortId = (id) => el("code", {class: "id", title: id}, `…${String(id ?? "").slice(-8)}`);
+/** A text with the ids in it as short as they can be told apart. */
+export const withIds = (text) => String(text ?? "").split(/([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})/)
+  .map((part, i) => i % 2 === 1 ? shortId(part) : part);
 export const shortHash = (hash) => el("code", {class: "id", title: hash}, String(hash ?? "").slice(0, 10));
 export const sum = (values) => values.reduce((total, value) => total + number(value), 0);
 
