@@ -722,6 +722,7 @@ Result<std::shared_ptr<RepositoryServer::Version>> RepositoryServer::MakeVersion
   scheduling.spec = spec;
   scheduling.max_batch_size = config.max_batch_size;
   scheduling.instances = std::max<std::uint32_t>(config.instances, 1);
+  if (executor->may_block()) scheduling.inline_limit = std::chrono::nanoseconds{0};
   scheduling.batching = config.batching.value_or(
       BatchPolicy{.enabled = false, .default_queue_policy = {.allow_timeout_override = true}});
   if (const auto cpus = config.parameters.find("cpus"); cpus != config.parameters.end()) {

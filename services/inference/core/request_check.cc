@@ -90,7 +90,7 @@ Result<std::size_t> FitToSpec(const ModelSpec& spec, InferRequest& request) {
   for (std::size_t i = 0; i < spec.inputs.size(); ++i) {
     const TensorSpec& wanted = spec.inputs[i];
     const Tensor& given = request.inputs[i];
-    if (given.type != wanted.type || !Fits(wanted.shape, given.shape)) {
+    if (!wanted.any && (given.type != wanted.type || !Fits(wanted.shape, given.shape))) {
       return Refusal(spec, "input " + Quoted(wanted.name) + " is " +
                                TypeAndShape(wanted.type, wanted.shape) + ", the request gives " +
                                TypeAndShape(given.type, given.shape));

@@ -64,6 +64,8 @@ struct TensorSpec {
   DataType type = DataType::kFp32;
   /// -1 is any size. Of a model that batches the first is the batch and -1.
   std::vector<std::int64_t> shape{};
+  /// Neither type nor shape is known: the model takes or gives what it will, and says so itself.
+  bool any = false;
 
   friend bool operator==(const TensorSpec&, const TensorSpec&) = default;
 };
