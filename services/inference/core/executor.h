@@ -37,8 +37,8 @@ class Executor {
   /// kInternal: the engine failed. kUnavailable: it is gone for now (a runner that starts again).
   virtual Result<std::vector<Tensor>> Execute(std::span<const Tensor> inputs) = 0;
 
-  /// Whether a call may keep its thread for long, whatever calls have cost so far. Then it never runs
-  /// on the thread that brought the request.
+  /// Whether a call may keep its thread for long, whatever calls have cost so far. Then it never
+  /// runs on the thread that brought the request.
   virtual bool may_block() const { return false; }
 
   /// Bytes held by weights and buffers, as well as it is known; 0: not known.
