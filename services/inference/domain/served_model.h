@@ -44,6 +44,12 @@ struct Rows {
   std::span<const float> values;
 };
 
+/// A row that a package's preprocessing made.
+struct PreparedRow {
+  std::vector<std::int64_t> shape;  // Rows first: 1.
+  std::vector<float> values;
+};
+
 /// What a model is asked: encoded pictures or rows. Views live as long as the request.
 struct ModelInput {
   std::vector<std::string_view> pictures;
@@ -66,6 +72,12 @@ class ServedModel {
   /// shape.
   virtual Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                                   std::span<const float> values) const = 0;
+
+  /// One encoded picture as this model sees it: one row. kInvalidArgument: it cannot be decoded;
+  /// kUnimplemented: the model takes no pictures.
+  virtual Result<PreparedRow> Prepare(std::string_view) const {
+    return Error{ErrorCode::kUnimplemented, "the model takes no pictures"};
+  }
 
   /// Where the embeddings of known inputs lie; null for packages that do not say.
   virtual const EmbeddingReference* reference() const { return nullptr; }

@@ -100,4 +100,15 @@ Result<std::vector<Answer>> PackageModel::PredictRows(std::span<const std::int64
   return Run(values, rows);
 }
 
+Result<PreparedRow> PackageModel::Prepare(std::string_view payload) const {
+  const auto image = vision::Decode(payload);
+  if (!image) return Error{ErrorCode::kInvalidArgument, image.error().message};
+  PreparedRow row{model_->signature().input.shape, std::vector<float>(preprocessing_.OutputSize())};
+  row.shape[0] = 1;
+  if (const auto done = vision::Preprocess(*image, preprocessing_, row.values); !done) {
+    return done.error();
+  }
+  return row;
+}
+
 }  // namespace tidewheel::inference

@@ -26,6 +26,7 @@ class PackageModel final : public ServedModel {
                                               const QualityRules& rules) const override;
   Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                           std::span<const float> values) const override;
+  Result<PreparedRow> Prepare(std::string_view payload) const override;
   const EmbeddingReference* reference() const override {
     return reference_ ? &*reference_ : nullptr;
   }
