@@ -5,7 +5,10 @@
 namespace tidewheel::training {
 namespace {
 
-constexpr std::chrono::milliseconds kRegisterPause{500};
+constexpr std::chrono::milliseconds kAwayPause{500};  // Between two tries of what is away.
+
+/// Whether somebody who is needed is away, which says nothing about the run.
+bool MayPass(ErrorCode code) { return IsTransient(code) || code == ErrorCode::kDeadlineExceeded; }
 
 }  // namespace
 
@@ -29,11 +32,21 @@ Result<bool> RunExecutor::RunNext(const std::stop_token& stop) {
     if (renewed && *renewed) cancelled = true;
     return !cancelled && !lost && !stop.stop_requested();
   };
-  const auto end = launcher_.Launch(run, on_progress);
+  // The registry or the database may be away.
+  Pause pause;
+  auto end = launcher_.Launch(run, on_progress);
+  while (!end && MayPass(end.error().code) &&
+         on_progress({"preparing", 0, run.dataset.items, 0, 0, 0, 0, 0, 0}) &&
+         pause.Wait(stop, kAwayPause)) {
+    end = launcher_.Launch(run, on_progress);
+  }
   if (!end) {
+    if (lost || stop.stop_requested()) return true;
     return store_
-        .End(run.id, policy_.owner, clock_.Now(), RunState::kFailed,
-             "the worker could not be started: " + end.error().message)
+        .End(run.id, policy_.owner, clock_.Now(),
+             cancelled ? RunState::kCancelled : RunState::kFailed,
+             cancelled ? "cancelled while it waited for its worker"
+                       : "the worker could not be started: " + end.error().message)
         .ok();
   }
   if (lost || (stop.stop_requested() && !end->outcome && !cancelled)) return true;
@@ -56,7 +69,7 @@ Result<void> RunExecutor::Conclude(const Run& run, const WorkerEnd& end, bool ca
   Result<std::string> model = std::string();
   do {
     model = registrar_.Register(run, end.folder);
-    if (model || !IsTransient(model.error().code)) break;
+    if (model || !MayPass(model.error().code)) break;
     const auto renewed = store_.Renew(
         run.id, policy_.owner,
         clock_.Now() + std::chrono::duration_cast<std::chrono::microseconds>(policy_.lease),
@@ -65,7 +78,7 @@ Result<void> RunExecutor::Conclude(const Run& run, const WorkerEnd& end, bool ca
       return store_.End(run.id, policy_.owner, clock_.Now(), RunState::kCancelled,
                         "cancelled while its package waited for the registry");
     }
-  } while (pause.Wait(stop, kRegisterPause));
+  } while (pause.Wait(stop, kAwayPause));
   if (stop.stop_requested() && !model) return {};
   if (!model) {
     return store_.End(run.id, policy_.owner, clock_.Now(), RunState::kFailed,

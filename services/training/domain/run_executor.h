@@ -25,8 +25,8 @@ class WorkerLauncher {
  public:
   virtual ~WorkerLauncher() = default;
   /// Blocks until the worker has ended. `on_progress` is called every second or so, with news or
-  /// without; when it says false the worker is asked to stop. An Error: it could not be started
-  /// now.
+  /// without; when it says false the worker is asked to stop. An Error: it could not be started;
+  /// one that may pass (what it needs is away) is tried again.
   virtual Result<WorkerEnd> Launch(const Run& run,
                                    const std::function<bool(const Progress&)>& on_progress) = 0;
   /// The run's folder is not needed any more.

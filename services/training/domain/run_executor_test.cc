@@ -14,6 +14,7 @@ class FakeLauncher final : public WorkerLauncher {
  public:
   Result<WorkerEnd> Launch(const Run& /*run*/,
                            const std::function<bool(const Progress&)>& on_progress) override {
+    if (++launches <= away_for) return Error{ErrorCode::kUnavailable, "registry is away"};
     if (refusal) return *refusal;
     if (before_report) before_report();
     if (!on_progress({"training", 1, 2, 1, 2, 0.5, 0.5, 100, 1})) {
@@ -27,6 +28,8 @@ class FakeLauncher final : public WorkerLauncher {
   void Remove(const std::string& run_id) override { removed.push_back(run_id); }
 
   WorkerEnd end;
+  int launches = 0;
+  int away_for = 0;
   std::optional<Error> refusal;
   std::function<void()> before_report;
   std::vector<std::string> removed;
@@ -114,8 +117,22 @@ TEST_F(RunExecutorTest, ARefusedPackageFailsTheRun) {
   EXPECT_THAT(run().reason, HasSubstr("classes"));
 }
 
+TEST_F(RunExecutorTest, WaitsForWhatAWorkerNeedsToStart) {
+  launcher_.away_for = 2;
+  EXPECT_TRUE(*executor_.RunNext({}));
+  EXPECT_EQ(launcher_.launches, 3);
+  EXPECT_EQ(run().state, RunState::kSucceeded);
+}
+
+TEST_F(RunExecutorTest, ARunThatWaitsForItsWorkerCanBeCancelled) {
+  launcher_.away_for = 1'000'000;
+  store_.Get("run-1").cancel_requested = true;
+  EXPECT_TRUE(*executor_.RunNext({}));
+  EXPECT_EQ(run().state, RunState::kCancelled);
+}
+
 TEST_F(RunExecutorTest, AWorkerThatCannotStartFailsTheRun) {
-  launcher_.refusal = Error{ErrorCode::kUnavailable, "no process for a worker"};
+  launcher_.refusal = Error{ErrorCode::kFailedPrecondition, "no folder for a worker"};
   (void)executor_.RunNext({});
   EXPECT_EQ(run().state, RunState::kFailed);
   EXPECT_THAT(run().reason, HasSubstr("could not be started"));

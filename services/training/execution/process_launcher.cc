@@ -57,7 +57,9 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
   std::error_code error;
   std::filesystem::remove_all(folder, error);
   std::filesystem::create_directories(folder, error);
-  if (error) return Error{ErrorCode::kUnavailable, folder.string() + ": " + error.message()};
+  if (error) {
+    return Error{ErrorCode::kFailedPrecondition, folder.string() + ": " + error.message()};
+  }
 
   auto preprocessing = preprocessing_.Find(run.dataset.task);
   if (!preprocessing) return preprocessing.error();
