@@ -114,7 +114,8 @@ Result<std::shared_ptr<const Profile>> RegistryProfileSource::ProfileOf(const Mo
   auto fetched = Fetch(model);
   if (!fetched) {
     // What may pass is waited for; what is wrong for good must not stop all other judgement.
-    if (IsTransient(fetched.error().code)) return fetched;
+    const ErrorCode code = fetched.error().code;
+    if (IsTransient(code) || code == ErrorCode::kDeadlineExceeded) return fetched;
     log::Warning("a model is judged without its profile",
                  {{"model", model.model_version_id}, {"error", fetched.error()}});
     fetched = std::shared_ptr<const Profile>();
