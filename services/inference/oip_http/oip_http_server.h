@@ -62,6 +62,8 @@ class OipHttpServer {
     std::chrono::milliseconds drain{10'000};
     /// Whether clients may register system shared memory.
     bool shared_memory = true;
+    /// Called when a client has loaded or unloaded a model, from any thread.
+    std::function<void()> models_changed{};
     Counter& requests = Counter::None();
     Counter& failures = Counter::None();  // Answers of 500 and above.
     Counter& cut_off = Counter::None();   // Connections that were too slow or too many.
