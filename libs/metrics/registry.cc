@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
+#include <limits>
 #include <utility>
 
 #include "tidewheel/base/build_identity.h"
@@ -69,6 +70,32 @@ prometheus::MetricFamily Single(const char* name, const char* help, prometheus::
   metric.counter.value = value;
   metric.gauge.value = value;
   return {name, help, type, {metric}};
+}
+
+prometheus::MetricFamily ToFamily(const SampledFamily& from) {
+  prometheus::MetricFamily family;
+  family.name = from.name;
+  family.help = from.help;
+  family.type = from.kind == MetricKind::kCounter     ? prometheus::MetricType::Counter
+                : from.kind == MetricKind::kHistogram ? prometheus::MetricType::Histogram
+                                                      : prometheus::MetricType::Gauge;
+  for (const SampledFamily::Sample& sample : from.samples) {
+    prometheus::ClientMetric metric;
+    metric.label = ToLabels(sample.labels);
+    metric.counter.value = sample.value;
+    metric.gauge.value = sample.value;
+    std::uint64_t below = 0;
+    for (std::size_t i = 0; i < sample.counts.size(); ++i) {
+      below += sample.counts[i];
+      const double bound =
+          i < from.bounds.size() ? from.bounds[i] : std::numeric_limits<double>::infinity();
+      metric.histogram.bucket.push_back({below, bound});
+    }
+    metric.histogram.sample_count = below;
+    metric.histogram.sample_sum = sample.sum;
+    family.metric.push_back(std::move(metric));
+  }
+  return family;
 }
 
 bool IsWord(std::string_view text) {
@@ -223,10 +250,17 @@ std::vector<prometheus::MetricFamily> Registry::Families::Collect() const {
   auto all = prometheus.Collect();
 
   std::vector<std::shared_ptr<Reading>> now;
+  std::vector<std::shared_ptr<Families::Source>> asked;
   {
     const std::lock_guard lock(mutex);
     for (const auto& [name, family] : changing) all.push_back(family->Collect());
     now = readings;
+    asked = sources;
+  }
+  for (const auto& source : asked) {
+    const std::lock_guard lock(source->mutex);
+    if (!source->read) continue;
+    for (const SampledFamily& family : source->read()) all.push_back(ToFamily(family));
   }
   // The newest of the same series counts: its predecessor is about to go.
   std::map<std::string, std::map<Labels, double>> values;
@@ -364,6 +398,26 @@ Registration Registry::Callback(const std::string& name, const std::string& help
         if (const auto families = weak.lock()) {
           const std::lock_guard lock(families->mutex);
           std::erase(families->readings, reading);
+        }
+      }));
+}
+
+Registration Registry::Source(std::function<std::vector<SampledFamily>()> read) {
+  auto source = std::make_shared<Families::Source>();
+  source->read = std::move(read);
+  {
+    const std::lock_guard lock(families_->mutex);
+    families_->sources.push_back(source);
+  }
+  return Registration(std::shared_ptr<void>(
+      source.get(), [source, weak = std::weak_ptr(families_)](void* /*same*/) {
+        {
+          const std::lock_guard lock(source->mutex);
+          source->read = nullptr;
+        }
+        if (const auto families = weak.lock()) {
+          const std::lock_guard lock(families->mutex);
+          std::erase(families->sources, source);
         }
       }));
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -49,6 +50,22 @@ class GaugeFamily {
   virtual std::size_t size() const = 0;
 };
 
+/// A family as it is at a scrape, of figures that somebody else keeps.
+struct SampledFamily {
+  std::string name;
+  std::string help;
+  MetricKind kind = MetricKind::kGauge;
+  Buckets bounds{};  // Of a histogram.
+  struct Sample {
+    Labels labels{};
+    double value = 0;
+    // Of a histogram: each bucket alone, the infinite one last, and the sum of what was observed.
+    std::vector<std::uint64_t> counts{};
+    double sum = 0;
+  };
+  std::vector<Sample> samples{};
+};
+
 /// Keeps a callback known to the registry; the callback is never called again once this is
 /// destroyed.
 class [[nodiscard]] Registration {
@@ -89,6 +106,10 @@ class Registry {
   /// `read` runs on the exposer's thread, must be quick and must not throw or use this registry.
   Registration Callback(const std::string& name, const std::string& help, const Labels& labels,
                         std::function<double()> read);
+
+  /// Families that are asked for at each scrape, under the rules of Callback. Their names are the
+  /// caller's affair: dashboards of others know some by names that CheckMetricName would refuse.
+  Registration Source(std::function<std::vector<SampledFamily>()> read);
 
   /// The text that /metrics answers.
   std::string Text() const;

@@ -10,12 +10,16 @@
 #include <set>
 #include <utility>
 
+#include "tidewheel/base/worker.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/rpc/internal/call_observer.h"
 #include "tidewheel/rpc/internal/health_service.h"
 
 namespace tidewheel::rpc {
 namespace {
+
+// How old what a watcher knows of other names may be.
+constexpr std::chrono::milliseconds kHealthInterval{100};
 
 /// Tells the names of the services, in the order they were added, before the first call can come.
 class NameTeller final : public grpc::ServerBuilderPlugin {
@@ -60,7 +64,9 @@ void ServerOptions::Read(config::Reader& reader) {
 
 struct Server::Parts {
   Parts(ServerOptions with, metrics::Registry& registry)
-      : options(std::move(with)), observer(registry, options.hot_methods) {}
+      : options(std::move(with)),
+        observer(registry, options.hot_methods),
+        health(options.other_health) {}
 
   ServerOptions options;
   CallObserver observer;
@@ -69,6 +75,8 @@ struct Server::Parts {
   std::vector<std::string> services;
   std::vector<std::string> addresses;
   std::unique_ptr<grpc::Server> server;
+  Pause pause;
+  std::unique_ptr<Worker> watching;  // Null: nobody else is asked about.
 };
 
 Server::Server(ServerOptions options, metrics::Registry& registry)
@@ -146,6 +154,12 @@ Result<void> Server::Start() {
   for (std::size_t i = 0; i < ports.size(); ++i) {
     parts.addresses.push_back(WithPort(options.listen[i], ports[i]));
   }
+  if (options.other_health) {
+    parts.watching =
+        std::make_unique<Worker>("health-watch", [&parts](const std::stop_token& stop) {
+          while (parts.pause.Wait(stop, kHealthInterval)) parts.health.Refresh();
+        });
+  }
   log::Info("server listens", {{"addresses", parts.addresses}, {"services", parts.services}});
   return {};
 }
@@ -166,6 +180,7 @@ void Server::SetServing(const std::string& service, bool serving) {
 }
 
 void Server::Shutdown() {
+  parts_->watching.reset();
   parts_->health.Shutdown();
   if (parts_->server == nullptr) return;
   parts_->server->Shutdown(std::chrono::system_clock::now() + parts_->options.drain);

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +29,10 @@ struct ServerOptions {
   std::chrono::milliseconds drain{10'000};
   /// Methods so frequent that their calls are logged at debug only: "Predict", "PushSample".
   std::vector<std::string> hot_methods;
+  /// Whether something that is no service here, such as a model, serves; nothing of what it does
+  /// not know. Health asks it for such names, and a few times a second for those that are watched.
+  /// Quick and thread-safe.
+  std::function<std::optional<bool>(const std::string&)> other_health{};
 
   /// Keys `listen`, `max_message`, `max_control_calls`, `drain`.
   void Read(config::Reader& reader);

@@ -26,6 +26,10 @@ struct Registry::Families final : public prometheus::Collectable {
         mutex;  // Guards read; held while it runs, so that a Registration's end waits for it.
     std::function<double()> read;
   };
+  struct Source {
+    std::mutex mutex;  // As of a Reading.
+    std::function<std::vector<SampledFamily>()> read;
+  };
   struct Family {
     MetricKind kind = MetricKind::kGauge;
     std::string help;
@@ -51,6 +55,7 @@ struct Registry::Families final : public prometheus::Collectable {
   class ChangingGauges;
   std::map<std::string, std::unique_ptr<ChangingGauges>> changing;
   std::vector<std::shared_ptr<Reading>> readings;
+  std::vector<std::shared_ptr<Source>> sources;
 };
 
 }  // namespace tidewheel::metrics

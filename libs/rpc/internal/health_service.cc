@@ -106,6 +106,27 @@ void HealthService::SetAll(bool serving) {
   for (const auto& [watcher, status] : notes) watcher->Tell(status);
 }
 
+std::optional<HealthService::Status> HealthService::AskOthers(const std::string& service) const {
+  const auto serves = others_ ? others_(service) : std::nullopt;
+  if (!serves) return std::nullopt;
+  return *serves ? HealthCheckResponse::SERVING : HealthCheckResponse::NOT_SERVING;
+}
+
+void HealthService::Refresh() {
+  std::vector<std::shared_ptr<Watcher>> others;
+  {
+    const std::lock_guard lock(mutex_);
+    if (down_) return;
+    for (const auto& watcher : watchers_) {
+      if (!states_.contains(watcher->service())) others.push_back(watcher);
+    }
+  }
+  // What did not change is not told again.
+  for (const auto& watcher : others) {
+    watcher->Tell(AskOthers(watcher->service()).value_or(HealthCheckResponse::SERVICE_UNKNOWN));
+  }
+}
+
 void HealthService::Shutdown() {
   Notes notes;
   {
@@ -132,11 +153,15 @@ grpc::ServerUnaryReactor* HealthService::Check(grpc::CallbackServerContext* cont
                                                HealthCheckResponse* response) {
   auto* const reactor = context->DefaultReactor();
   std::optional<Status> state;
+  bool down = false;
   {
     const std::lock_guard lock(mutex_);
     const auto found = states_.find(request->service());
     if (found != states_.end()) state = found->second;
+    down = down_;
   }
+  if (!state) state = AskOthers(request->service());
+  if (state && down) state = HealthCheckResponse::NOT_SERVING;
   if (!state) {
     reactor->Finish({grpc::StatusCode::NOT_FOUND, "no such service"});
   } else {
@@ -150,7 +175,7 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* /*context*/, const HealthCheckRequest* request) {
   const auto watcher = std::make_shared<Watcher>(*this, request->service());
   watcher->Keep(watcher);
-  Status state = HealthCheckResponse::SERVICE_UNKNOWN;
+  std::optional<Status> state;
   bool down = false;
   {
     const std::lock_guard lock(mutex_);
@@ -159,7 +184,8 @@ grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     down = down_;
     watchers_.insert(watcher);
   }
-  watcher->Tell(state);
+  if (!state) state = down ? std::nullopt : AskOthers(request->service());
+  watcher->Tell(state.value_or(HealthCheckResponse::SERVICE_UNKNOWN));
   if (down) watcher->End({grpc::StatusCode::UNAVAILABLE, "the server shuts down"});
   return watcher.get();
 }

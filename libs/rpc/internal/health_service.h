@@ -4,9 +4,11 @@
 
 #include <grpc/health/v1/health.grpc.pb.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -19,10 +21,16 @@ namespace tidewheel::rpc {
 class HealthService final : public grpc::health::v1::Health::CallbackService {
  public:
   using Status = grpc::health::v1::HealthCheckResponse::ServingStatus;
+  /// Whether a name that was never Set serves; nothing: it is not known. May be empty.
+  using Others = std::function<std::optional<bool>(const std::string&)>;
+
+  explicit HealthService(Others others = {}) : others_(std::move(others)) {}
 
   /// Makes the service known or changes its state; "" is the whole server.
   void Set(const std::string& service, bool serving);
   void SetAll(bool serving);
+  /// Tells those who watch other names what has changed.
+  void Refresh();
   /// Everything is NOT_SERVING for good; watchers are told and let go.
   void Shutdown();
 
@@ -39,7 +47,10 @@ class HealthService final : public grpc::health::v1::Health::CallbackService {
   using Notes = std::vector<std::pair<std::shared_ptr<Watcher>, Status>>;
   void Change(const std::string& service, Status status, Notes* notes);
   void Forget(const std::shared_ptr<Watcher>& watcher);
+  /// Of a name that was never Set.
+  std::optional<Status> AskOthers(const std::string& service) const;
 
+  const Others others_;
   std::mutex mutex_;  // Guards the rest.
   bool down_ = false;
   std::map<std::string, Status> states_;
