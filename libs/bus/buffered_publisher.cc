@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/bus/message_frame.h"
 
 namespace tidewheel::bus {
 namespace {
@@ -35,13 +37,29 @@ Result<std::unique_ptr<BufferedPublisher>> BufferedPublisher::Open(
                                .limit_bytes = options.spill_bytes,
                                .damaged = options.counters.dropped});
   if (!spill) return spill.error();
+  // What an earlier process had in memory when it was killed is newer than what it had on disk.
+  std::size_t damaged = 0;
+  const auto left = MemoryJournal::Left(options.folder, damaged);
+  if (!left) return left.error();
+  if (const auto kept = (*spill)->Append(*left); kept.ok()) {
+    options.counters.spilled.Add(static_cast<double>(left->size()));
+  } else if (kept.error().code == ErrorCode::kResourceExhausted) {
+    damaged += left->size();
+  } else {
+    return kept.error();
+  }
+  if (damaged > 0) options.counters.dropped.Add(static_cast<double>(damaged));
+  MemoryJournal::Remove(options.folder);
   return std::unique_ptr<BufferedPublisher>(
       new BufferedPublisher(broker, std::move(options), std::move(*spill)));
 }
 
 BufferedPublisher::BufferedPublisher(Broker& broker, BufferedPublisherOptions options,
                                      std::unique_ptr<SpillLog> spill)
-    : broker_(broker), options_(std::move(options)), spill_(std::move(spill)) {
+    : broker_(broker),
+      options_(std::move(options)),
+      spill_(std::move(spill)),
+      journal_(options_.folder) {
   spill_empty_ = spill_->empty();
   publish_worker_ =
       std::make_unique<Worker>("bus-publish", [this](std::stop_token stop) { PublishLoop(stop); });
@@ -55,20 +73,19 @@ BufferedPublisher::~BufferedPublisher() {
   publish_worker_.reset();
   spill_worker_.reset();
   // Alone from here on. What is on disk is older, so all goes there unless the disk is empty.
-  std::vector<Message> rest(std::make_move_iterator(queue_.begin()),
-                            std::make_move_iterator(queue_.end()));
-  std::span<const Message> left = rest;
+  const Batch rest = TakeLocked(queue_.size());
+  std::span<const Message> left = rest.messages;
   while (!left.empty() && spill_empty_ && !bus_away_) {
     const auto batch = left.first(std::min(options_.batch, left.size()));
     if (const auto published = PublishBatch(batch); !published) break;
     left = left.subspan(batch.size());
   }
-  if (left.empty()) return;
   if (const auto spilled = spill_->Append(left); !spilled) {
     Drop(left.size(), spilled.error());
   } else {
     options_.counters.spilled.Add(static_cast<double>(left.size()));
   }
+  ForgetLocked(rest);
 }
 
 bool BufferedPublisher::Offer(Message message) {
@@ -76,11 +93,18 @@ bool BufferedPublisher::Offer(Message message) {
   if (message.event_id.empty()) message.event_id = NewUuid();
   if (message.time == Timestamp{}) message.time = SystemClock().Now();
   const std::size_t size = SizeOf(message);
+  std::string frame;
+  AppendFrame(message, frame);
   bool taken = false;
   bool wake = false;
+  std::optional<Error> problem;
   {
     const std::lock_guard lock(mutex_);
     if (queue_.size() < options_.memory_messages && queue_bytes_ + size <= options_.memory_bytes) {
+      const auto place = journal_.Add(frame);
+      if (!place && !journal_fails_) problem = place.error();
+      journal_fails_ = !place;
+      places_.push_back(place ? *place : 0);
       queue_bytes_ += size;
       queue_.push_back(std::move(message));
       taken = true;
@@ -89,6 +113,7 @@ bool BufferedPublisher::Offer(Message message) {
   }
   if (!taken) options_.counters.dropped.Add();
   if (wake) changed_.notify_all();
+  if (problem) Report(*problem);  // Only kill -9 would lose it now.
   return taken;
 }
 
@@ -103,25 +128,32 @@ bool BufferedPublisher::HalfFullLocked() const {
   return queue_.size() >= options_.memory_messages / 2 || queue_bytes_ >= options_.memory_bytes / 2;
 }
 
-std::vector<Message> BufferedPublisher::TakeLocked(std::size_t at_most) {
-  const std::size_t count = std::min(at_most, queue_.size());
-  const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
-  std::vector<Message> taken(std::make_move_iterator(queue_.begin()), std::make_move_iterator(end));
-  queue_.erase(queue_.begin(), end);
-  for (const Message& message : taken) queue_bytes_ -= SizeOf(message);
+BufferedPublisher::Batch BufferedPublisher::TakeLocked(std::size_t at_most) {
+  const auto count = static_cast<std::ptrdiff_t>(std::min(at_most, queue_.size()));
+  Batch taken;
+  taken.messages.assign(std::make_move_iterator(queue_.begin()),
+                        std::make_move_iterator(queue_.begin() + count));
+  taken.places.assign(places_.begin(), places_.begin() + count);
+  queue_.erase(queue_.begin(), queue_.begin() + count);
+  places_.erase(places_.begin(), places_.begin() + count);
+  for (const Message& message : taken.messages) queue_bytes_ -= SizeOf(message);
   return taken;
+}
+
+void BufferedPublisher::ForgetLocked(const Batch& batch) {
+  for (const MemoryJournal::Place place : batch.places) journal_.Done(place);
 }
 
 void BufferedPublisher::PublishLoop(std::stop_token stop) {
   Pause pause;
   milliseconds backoff = options_.first_backoff;
-  std::vector<Message> held;  // From memory, refused by the bus and by the disk.
+  Batch held;  // From memory, refused by the bus and by the disk.
   while (true) {
-    std::vector<Message> batch = std::exchange(held, {});
+    Batch batch = std::exchange(held, {});
     bool from_memory = true;
     {
       std::unique_lock lock(mutex_);
-      if (batch.empty()) {
+      if (batch.messages.empty()) {
         // Memory only while nothing older is on disk or on its way there.
         changed_.wait(lock, stop,
                       [this] { return !spilling_ && (!spill_empty_ || !queue_.empty()); });
@@ -137,30 +169,31 @@ void BufferedPublisher::PublishLoop(std::stop_token stop) {
     if (!from_memory) {
       auto peeked = spill_->Peek(options_.batch);
       if (peeked) {
-        batch = std::move(*peeked);
+        batch.messages = std::move(*peeked);
       } else {
         done = peeked.error();
       }
     }
-    if (done.ok() && !batch.empty()) done = PublishBatch(batch);
+    if (done.ok() && !batch.messages.empty()) done = PublishBatch(batch.messages);
     if (done.ok() && !from_memory) done = spill_->Advance();
     bool prepended = false;
     if (!done && from_memory) {
       // What waits behind this batch may go to disk meanwhile, so this belongs before it.
-      if (const auto spilled = spill_->Prepend(batch); spilled.ok()) {
+      if (const auto spilled = spill_->Prepend(batch.messages); spilled.ok()) {
         prepended = true;
-        options_.counters.spilled.Add(static_cast<double>(batch.size()));
+        options_.counters.spilled.Add(static_cast<double>(batch.messages.size()));
       } else if (stop.stop_requested()) {
-        Drop(batch.size(), spilled.error());
+        Drop(batch.messages.size(), spilled.error());
       } else {
         Report(spilled.error());
-        held = std::move(batch);
+        held = std::exchange(batch, {});
       }
     }
 
     {
       const std::lock_guard lock(mutex_);
-      publishing_ = !held.empty();
+      ForgetLocked(batch);
+      publishing_ = !held.messages.empty();
       bus_away_ = !done.ok();
       // The log is busy only while spilling, so asking it here waits for no disk.
       if (prepended) {
@@ -172,7 +205,11 @@ void BufferedPublisher::PublishLoop(std::stop_token stop) {
     changed_.notify_all();
     Measure();
     if (stop.stop_requested()) {
-      if (!held.empty()) Drop(held.size(), Error{ErrorCode::kUnavailable, "stopped"});
+      if (!held.messages.empty()) {
+        Drop(held.messages.size(), Error{ErrorCode::kUnavailable, "stopped"});
+        const std::lock_guard lock(mutex_);
+        ForgetLocked(held);
+      }
       return;
     }
     if (done.ok()) {
@@ -188,7 +225,7 @@ void BufferedPublisher::PublishLoop(std::stop_token stop) {
 void BufferedPublisher::SpillLoop(std::stop_token stop) {
   Pause pause;
   while (!stop.stop_requested()) {
-    std::vector<Message> batch;
+    Batch batch;
     {
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, stop, kLookInterval,
@@ -199,8 +236,8 @@ void BufferedPublisher::SpillLoop(std::stop_token stop) {
       spilling_ = true;
     }
 
-    const Result<void> spilled = spill_->Append(batch);
-    if (spilled.ok()) options_.counters.spilled.Add(static_cast<double>(batch.size()));
+    const Result<void> spilled = spill_->Append(batch.messages);
+    if (spilled.ok()) options_.counters.spilled.Add(static_cast<double>(batch.messages.size()));
 
     std::size_t dropped = 0;
     {
@@ -208,15 +245,19 @@ void BufferedPublisher::SpillLoop(std::stop_token stop) {
       spilling_ = false;
       if (spilled.ok()) {
         spill_empty_ = false;
+        ForgetLocked(batch);
       } else {
         // Back to the front of memory; what no longer fits is the newest.
-        for (auto message = batch.rbegin(); message != batch.rend(); ++message) {
+        places_.insert(places_.begin(), batch.places.begin(), batch.places.end());
+        for (auto message = batch.messages.rbegin(); message != batch.messages.rend(); ++message) {
           queue_bytes_ += SizeOf(*message);
           queue_.push_front(std::move(*message));
         }
         while (queue_.size() > options_.memory_messages || queue_bytes_ > options_.memory_bytes) {
           queue_bytes_ -= SizeOf(queue_.back());
           queue_.pop_back();
+          journal_.Done(places_.back());
+          places_.pop_back();
           ++dropped;
         }
       }

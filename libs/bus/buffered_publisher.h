@@ -11,11 +11,13 @@
 #include <mutex>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include "tidewheel/base/counters.h"
 #include "tidewheel/base/result.h"
 #include "tidewheel/base/worker.h"
 #include "tidewheel/bus/broker.h"
+#include "tidewheel/bus/memory_journal.h"
 #include "tidewheel/bus/message.h"
 #include "tidewheel/bus/spill_log.h"
 
@@ -32,7 +34,7 @@ struct BufferedPublisherCounters {
 };
 
 struct BufferedPublisherOptions {
-  std::filesystem::path folder{};  // Of the spill. One process at a time: locked.
+  std::filesystem::path folder{};  // Of spill and journal. One process at a time: locked.
   std::size_t memory_messages = 10'000;
   std::size_t memory_bytes = 32u << 20;
   std::uint64_t spill_bytes = 1u << 30;
@@ -48,8 +50,10 @@ struct BufferedPublisherOptions {
 
 /// For facts that are many and not transactional (predictions): takes them at once and publishes
 /// behind the caller's back, in order. When the bus is away they go to disk (SpillLog) and come
-/// back in order, also after a restart. At least once for what reached the bus or the disk; kill -9
-/// loses what was still in memory (about spill_after's worth), never more. Thread-safe.
+/// back in order, also after a restart. What waits in memory stands in a MemoryJournal, too. So at
+/// least once for all that Offer took, also after kill -9 at any moment; a machine that stops
+/// without warning loses what was in memory (about spill_after's worth), never more. In order, but
+/// for the batch that was on its way to a slow bus when its process was killed. Thread-safe.
 class BufferedPublisher {
  public:
   /// Opens the spill (kFailedPrecondition: another process has the folder) and starts its two
@@ -62,7 +66,8 @@ class BufferedPublisher {
   BufferedPublisher(const BufferedPublisher&) = delete;
   BufferedPublisher& operator=(const BufferedPublisher&) = delete;
 
-  /// Never blocks on I/O. False: dropped (memory is full and the disk's part too), and counted.
+  /// Never waits for the bus or for a disk to sync. False: dropped (memory is full and the disk's
+  /// part too), and counted.
   bool Offer(Message message);
 
   /// Waits until everything offered before is on the bus. False: not within `at_most`.
@@ -78,7 +83,14 @@ class BufferedPublisher {
   void Report(const Error& error) const;
   void Measure();
   void Drop(std::size_t messages, const Error& why);
-  std::vector<Message> TakeLocked(std::size_t at_most);
+  /// Messages, and where the journal has each.
+  struct Batch {
+    std::vector<Message> messages;
+    std::vector<MemoryJournal::Place> places;
+  };
+  Batch TakeLocked(std::size_t at_most);
+  /// They are on the bus, on disk, or dropped.
+  void ForgetLocked(const Batch& batch);
   bool HalfFullLocked() const;
   /// Whether memory should go to disk: the bus is away or slow, or older messages are there.
   bool BehindLocked() const;
@@ -91,6 +103,9 @@ class BufferedPublisher {
   std::mutex mutex_;  // Guards all below.
   std::condition_variable_any changed_;
   std::deque<Message> queue_;
+  std::deque<MemoryJournal::Place> places_;  // Of the messages in queue_.
+  MemoryJournal journal_;
+  bool journal_fails_ = false;  // Reported once.
   std::size_t queue_bytes_ = 0;
   bool publishing_ = false;  // A batch from memory or disk is on its way.
   bool spill_empty_ = true;

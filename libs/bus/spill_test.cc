@@ -8,12 +8,14 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "tidewheel/base/ids.h"
 #include "tidewheel/base/random.h"
 #include "tidewheel/bus/buffered_publisher.h"
+#include "tidewheel/bus/memory_journal.h"
 #include "tidewheel/bus/message_frame.h"
 #include "tidewheel/bus/spill_log.h"
 #include "tidewheel/testing/eventually.h"
@@ -473,6 +475,95 @@ TEST_F(BufferedPublisherTest, ComesBackInOrderAfterARestart) {
   EXPECT_TRUE(publisher->Drain(kPatience));
   EXPECT_EQ(broker_.published(), Range(1, 400));
   EXPECT_EQ(dropped_.total(), 0);
+}
+
+TEST_F(BufferedPublisherTest, LosesNothingThatItTookWhenItsProcessIsKilled) {
+  auto taker = testing::Subprocess::Fork(
+      [&] {
+        FakeBroker stuck;  // What is offered stays in memory, or goes to disk behind it.
+        stuck.Become(FakeBroker::Mood::kStuck);
+        auto publisher = BufferedPublisher::Open(
+            stuck, {.folder = folder_.path() / "spill", .spill_after = milliseconds{5}});
+        for (int number = 1; publisher.ok() && (*publisher)->Offer(Numbered(number)); ++number) {
+          const std::string line = std::to_string(number) + "\n";
+          if (write(1, line.data(), line.size()) < 0) return 1;
+        }
+        return 1;
+      },
+      {.pipe_stdout = true});
+  ASSERT_TRUE(taker.ok());
+  int taken = 0;
+  for (int i = 0; i < 400; ++i) {
+    const auto line = taker->ReadLine(kPatience);
+    ASSERT_TRUE(line.has_value());
+    taken = std::stoi(*line);
+  }
+  taker->Kill(SIGKILL);
+  ASSERT_TRUE(taker->Wait(kPatience).has_value());
+
+  const auto publisher = Open();
+  ASSERT_TRUE(publisher->Drain(kPatience));
+  const auto published = broker_.published();
+  const std::set<int> distinct(published.begin(), published.end());
+  for (int number = 1; number <= taken; ++number) EXPECT_TRUE(distinct.contains(number)) << number;
+  EXPECT_EQ(dropped_.total(), 0);
+}
+
+TEST(MemoryJournalTest, KeepsWhatIsNotDoneInOrder) {
+  const testing::TempFolder folder;
+  const auto left = [&] {
+    std::size_t damaged = 7;
+    const auto found = MemoryJournal::Left(folder.path(), damaged);
+    EXPECT_TRUE(found.ok());
+    EXPECT_EQ(damaged, 0U);
+    return NumbersOf(*found);
+  };
+  {
+    MemoryJournal journal(folder.path(), 1'000);  // A few messages for each segment.
+    std::vector<MemoryJournal::Place> places;
+    for (int number = 1; number <= 50; ++number) {
+      std::string frame;
+      AppendFrame(Numbered(number), frame);
+      const auto place = journal.Add(frame);
+      ASSERT_TRUE(place.ok()) << place.error().message;
+      places.push_back(*place);
+      ASSERT_EQ(left(), Range(1, number));  // As one would find it that comes now.
+    }
+    ASSERT_GT(places.back(), places.front() + 3);
+    // What is done goes with its segment; what is not, stays, oldest first.
+    for (std::size_t i = 0; i < 30; ++i) journal.Done(places[i]);
+    const auto rest = left();
+    ASSERT_GE(rest.size(), 20U);
+    EXPECT_EQ(rest.back(), 50);
+    EXPECT_EQ(rest, Range(rest.front(), 50));
+    EXPECT_GT(rest.front(), 1);
+    for (std::size_t i = 30; i < 50; ++i) journal.Done(places[i]);
+    EXPECT_TRUE(left().empty());
+    // One that is longer than a segment, and one that begins a segment anew.
+    Message big = Numbered(51);
+    big.payload.assign(5'000, 'x');
+    for (const Message& message : {big, Numbered(52)}) {
+      std::string frame;
+      AppendFrame(message, frame);
+      ASSERT_TRUE(journal.Add(frame).ok());
+    }
+  }
+  EXPECT_EQ(left(), Range(51, 52));  // Not done when it went.
+  MemoryJournal::Remove(folder.path());
+  EXPECT_TRUE(left().empty());
+}
+
+TEST(MemoryJournalTest, LeavesNoFileBehindWhenAllIsDone) {
+  const testing::TempFolder folder;
+  {
+    MemoryJournal journal(folder.path());
+    std::string frame;
+    AppendFrame(Numbered(1), frame);
+    const auto place = journal.Add(frame);
+    ASSERT_TRUE(place.ok());
+    journal.Done(*place);
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
 }
 
 TEST_F(BufferedPublisherTest, NeverWaitsForABusThatHangs) {
