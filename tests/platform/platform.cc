@@ -38,7 +38,7 @@ constexpr Description kServices[] = {
     {"labeling", "tidewheel_labeling", kPostgres | kBus | kRegistry},
     {"curation", "tidewheel_curation", kPostgres | kBus | kPayloads | kRegistry},
     {"training", "tidewheel_training", kPostgres | kBus | kPayloads | kRegistry},
-    {"monitoring", "tidewheel_monitoring", kPostgres | kBus | kRegistry},
+    {"monitoring", "tidewheel_monitoring", kPostgres | kBus | kPayloads | kRegistry},
     {"inference", "tidewheel_inference", kBus | kPayloads | kRegistry},
     {"console", "tidewheel_console", kRegistry},
 };
@@ -157,7 +157,10 @@ std::map<std::string, std::string> Platform::SettingsOf(const Service& service) 
   if (service.name == "console") {
     knows({"ingestion", "labeling", "curation", "training", "inference", "monitoring"});
   }
-  if (service.name == "training") settings["worker.folder"] = (folder_.path() / "runs").string();
+  if (service.name == "training") {
+    knows({"monitoring", "labeling", "curation"});
+    settings["worker.folder"] = (folder_.path() / "runs").string();
+  }
   if (service.name == "inference") {
     settings["spill.folder"] = (folder_.path() / "spill").string();
   }
