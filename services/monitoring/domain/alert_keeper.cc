@@ -4,15 +4,15 @@
 #include <cmath>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/monitoring/domain/open_alerts.h"
 #include "tidewheel/stats/adwin.h"
 #include "tidewheel/stats/intervals.h"
 
 namespace tidewheel::monitoring {
 namespace {
 
-constexpr std::size_t kMostRecent = 8;       // Judged windows a watch keeps.
-constexpr std::size_t kMostRemembered = 64;  // Windows with their rows, in memory.
-constexpr std::size_t kMostPast = 200;       // Outcomes in which a change is looked for.
+constexpr std::size_t kMostRecent = 8;  // Judged windows a watch keeps.
+constexpr std::size_t kMostPast = 200;  // Outcomes in which a change is looked for.
 constexpr std::size_t kMostSlices = 64;
 constexpr std::size_t kMostTelling = 10;
 constexpr std::size_t kMostAlertFindings = 40;
@@ -22,22 +22,14 @@ constexpr double kAnnotatorDrop = 0.1;    // And agreement that fell by as much.
 constexpr double kAnnotatorRecovered = 0.05;
 constexpr std::uint64_t kSampleBlock = 50;  // Captured samples that are looked at together.
 constexpr std::uint32_t kAdwinEvery = 32;
-
-std::string ModelState(const std::string& model_version_id) { return "model/" + model_version_id; }
-constexpr char kTaskState[] = "task";
+constexpr std::uint64_t kAuditChunk = 50;  // Outcomes that one estimate is held against.
+constexpr std::size_t kMostAudited = 40;   // Chunks that an audit looks at.
+constexpr double kAuditLevel = 1e-3;       // p-value of "the bands hold what they promise".
+constexpr double kNormal95 = 1.959963984540054;
 
 /// Outcomes that are looked at together.
 std::uint64_t BlockSize(const MonitoringPolicy& policy) {
   return policy.window_predictions <= 100 ? 25 : 50;
-}
-
-bool Answers(const ObservedRow& row) { return row.role.empty() || row.role == "production"; }
-
-/// Most rows were the answers that clients got from the model in force.
-bool IsProduction(const WindowRows& window) {
-  std::size_t production = 0;
-  for (const auto& row : window.rows) production += Answers(row) ? 1 : 0;
-  return 2 * production > window.rows.size();
 }
 
 bool IsDrift(const std::string& name) {
@@ -45,35 +37,23 @@ bool IsDrift(const std::string& name) {
          name == cause::kPredictionDrift || name == cause::kAccuracy;
 }
 
-Alert* FindOpen(std::vector<Alert>* open, std::string_view name) {
-  for (auto& alert : *open) {
-    if (alert.open() && alert.diagnosis.cause == name) return &alert;
-  }
-  return nullptr;
-}
-
-/// The open alert that a diagnosis belongs to: its own cause first.
-Alert* FindHome(std::vector<Alert>* open, const std::string& name) {
-  if (Alert* const same = FindOpen(open, name)) return same;
-  for (auto& alert : *open) {
-    if (alert.open() && CauseExplains(alert.diagnosis.cause, name)) return &alert;
-  }
-  return nullptr;
-}
-
-std::vector<std::size_t> RareFires(const Judgement& judgement,
-                                   const ModelWatch::JudgedWindow* before) {
+std::vector<std::size_t> RareFires(Judgement* judgement, const ModelWatch::JudgedWindow* before) {
   std::vector<std::size_t> fires;
-  for (std::size_t i = 0; i < judgement.rare.size(); ++i) {
-    const RareCount& count = judgement.rare[i];
-    bool fire = judgement.findings[i].fires;
-    if (!fire && before != nullptr && count.hits > 0) {
+  for (std::size_t i = 0; i < judgement->rare.size(); ++i) {
+    const RareCount& count = judgement->rare[i];
+    // Strange values may as well be the first sign of a drift: the window after tells.
+    const bool waits = MayBeDrift(count);
+    bool fire = judgement->findings[i].fires && !waits;
+    // Those of a window that had drifted itself are explained by that.
+    const bool explained = waits && before != nullptr && before->pair_share > 1;
+    if (!fire && before != nullptr && !explained && (count.hits > 0 || waits)) {
       for (const auto& earlier : before->rare) {
         if (earlier.subject != count.subject) continue;
         fire = PredictiveTail(count.hits + earlier.hits, count.rows + earlier.rows,
-                              count.reference_hits, count.reference_rows) <= judgement.rare_level;
+                              count.reference_hits, count.reference_rows) <= judgement->rare_level;
       }
     }
+    judgement->findings[i].fires = fire;
     if (fire) fires.push_back(i);
   }
   return fires;
@@ -103,24 +83,45 @@ Finding OutcomeFinding(const ModelKey& model, FindingKind kind, const std::strin
   return finding;
 }
 
+/// The audit's newest look takes the place of the one before.
+Result<void> KeepAudit(AlertLedger& ledger, const ModelKey& model, const ModelWatch::Audit& audit,
+                       Timestamp at, std::vector<Alert>* open) {
+  stats::AuditOptions options;
+  options.nominal_coverage = 0.95;
+  options.significance = kAuditLevel;
+  const auto audited = stats::AuditEstimates(audit.chunks, options);
+  if (!audited) return audited.error();
+  Finding finding;
+  finding.id = NewUuid();
+  finding.model = model;
+  finding.kind = FindingKind::kEstimateAudit;
+  finding.subject = "accuracy";
+  finding.method = "coverage";
+  finding.statistic = audited->p_value > 0 ? -std::log10(audited->p_value) : 300;
+  finding.threshold = -std::log10(kAuditLevel);
+  finding.effect = audited->mean_error;
+  double squares = 0;
+  const double n = static_cast<double>(audit.chunks.size());
+  for (const auto& chunk : audit.chunks) {
+    squares += (chunk.error() - audited->mean_error) * (chunk.error() - audited->mean_error) / n;
+  }
+  const double half = kNormal95 * std::sqrt(squares / n);
+  finding.effect_low = finding.effect - half;
+  finding.effect_high = finding.effect + half;
+  finding.fires = audited->verdict == stats::EstimateVerdict::kUntrustworthy;
+  finding.predictions = kAuditChunk * audit.chunks.size();
+  finding.first_at = at;
+  finding.last_at = at;
+  finding.window_id = "audit/" + model.model_version_id;
+  // What changed its meaning is where estimates go wrong.
+  const Alert* const alert = finding.fires ? FindOpen(open, cause::kConceptDrift) : nullptr;
+  const std::vector<std::string> ids = {alert != nullptr ? alert->id : ""};
+  return ledger.ReplaceFindings(finding.window_id, {&finding, 1}, ids);
+}
+
 std::string Points(double share) { return std::to_string(std::lround(100 * share)) + " points"; }
 
 }  // namespace
-
-std::shared_ptr<const WindowRows> AlertKeeper::Before(const WindowRows& window) {
-  const std::lock_guard lock(mutex_);
-  const auto found = last_windows_.find(window.model);
-  if (found == last_windows_.end() || found->second->number + 1 != window.number) return nullptr;
-  return found->second;
-}
-
-void AlertKeeper::Remember(const WindowRows& window) {
-  const std::lock_guard lock(mutex_);
-  if (last_windows_.size() >= kMostRemembered && !last_windows_.contains(window.model)) {
-    last_windows_.clear();
-  }
-  last_windows_[window.model] = std::make_shared<const WindowRows>(window);
-}
 
 Result<void> AlertKeeper::Close(AlertLedger& ledger, Alert* alert, std::string resolution) {
   const Timestamp now = clock_.Now();
@@ -264,23 +265,21 @@ Result<void> AlertKeeper::SettleSuspicion(AlertLedger& ledger, ModelWatch* watch
 Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* profile,
                                    const MonitoringPolicy& policy) {
   if (window.rows.empty()) return {};
+  if (!window.slice.empty()) return OnSliceWindow(window, profile, policy);
   const std::string& task = window.model.task;
-  const bool whole = window.slice.empty();
   const bool by_count = window.kind == "count";
 
   ModelWatch watch;
-  if (whole) {
-    // Of one model nobody else is told meanwhile, so what is read here still holds below.
-    const auto read = store_.InTask(task, [&](AlertLedger& ledger) -> Result<void> {
-      const auto bytes = ledger.State(ModelState(window.model.model_version_id));
-      if (!bytes) return bytes.error();
-      auto found = ModelWatch::FromBytes(*bytes);
-      if (!found) return found.error();
-      watch = *std::move(found);
-      return {};
-    });
-    if (!read) return read;
-  }
+  // Of one model nobody else is told meanwhile, so what is read here still holds below.
+  const auto read = store_.InTask(task, [&](AlertLedger& ledger) -> Result<void> {
+    const auto bytes = ledger.State(ModelState(window.model.model_version_id));
+    if (!bytes) return bytes.error();
+    auto found = ModelWatch::FromBytes(*bytes);
+    if (!found) return found.error();
+    watch = *std::move(found);
+    return {};
+  });
+  if (!read) return read;
   ModelWatch::JudgedWindow* here = nullptr;
   const ModelWatch::JudgedWindow* before = nullptr;
   bool newer_there = false;
@@ -294,44 +293,36 @@ Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* prof
 
   const int kinds = policy.window_seconds > 0 ? 2 : 1;
   Judgement judgement = judge_.Judge(window, profile, policy, kinds);
-  if (!whole) {
-    // A slice has no reference of its own: what it is like is kept, and never told.
-    for (auto& finding : judgement.findings) finding.fires = false;
-  }
-
   const bool production = IsProduction(window);
   // Of a model that knows several conditions, only what it does not know is drift.
   const bool expected_mixture = watch.several_conditions && judgement.Known();
   DriftEvidence drift = DriftEvidence::kNone;
-  if (whole && !expected_mixture && judgement.not_applicable.empty()) {
+  if (!expected_mixture && judgement.not_applicable.empty()) {
     if (judgement.SingleShare() > 1) {
       drift = DriftEvidence::kSingle;
     } else if (judgement.PairShare() > 1 && before != nullptr && before->pair_share > 1) {
       drift = DriftEvidence::kPair;
     }
   }
-  std::vector<Diagnosis> diagnoses;
-  const std::vector<std::size_t> rare_fires =
-      whole ? RareFires(judgement, before) : std::vector<std::size_t>();
-  if (whole) {
-    const auto before_rows = by_count ? Before(window) : nullptr;
-    std::shared_ptr<PreparedReference> prepared;
-    if (profile != nullptr) {
-      if (auto made = judge_.Prepare(window.model.model_version_id, *profile); made) {
-        prepared = *std::move(made);
-      }
+  const std::vector<std::size_t> rare_fires = RareFires(&judgement, before);
+  std::shared_ptr<PreparedReference> prepared;
+  if (profile != nullptr) {
+    if (auto made = judge_.Prepare(window.model.model_version_id, *profile); made) {
+      prepared = *std::move(made);
     }
-    diagnoses =
-        Explain(&judgement, drift, rare_fires, window, before_rows.get(), profile, prepared.get());
-    if (by_count) Remember(window);
   }
+  CauseOptions options;
+  options.seen_before = before != nullptr && before->pair_share > 1;
+  std::vector<Diagnosis> diagnoses =
+      Explain(&judgement, drift, rare_fires, window, by_count ? window.before.get() : nullptr,
+              profile, prepared.get(), options);
 
   const auto settled = store_.InTask(task, [&](AlertLedger& ledger) -> Result<void> {
     auto open = ledger.OpenAlerts();
     if (!open) return open.error();
     std::map<std::string, std::string> alert_of_finding;
 
-    if (whole && by_count && production && !newer_there) {
+    if (by_count && production && !newer_there) {
       auto task_bytes = ledger.State(kTaskState);
       if (!task_bytes) return task_bytes.error();
       auto task_watch = TaskWatch::FromBytes(*task_bytes);
@@ -357,6 +348,10 @@ Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* prof
         std::erase_if(told, [](const Diagnosis& each) { return IsDrift(each.cause); });
         watch.several_conditions = true;
       }
+      // A first raise waits until the cause is certain; the next window tells.
+      std::erase_if(told, [&](const Diagnosis& each) {
+        return !each.certain && FindHome(&*open, each.cause) == nullptr;
+      });
       for (auto& diagnosis : told) {
         if (diagnosis.cause == cause::kLabelShift) {
           if (const Alert* const shift = FindOpen(&*open, cause::kLabelShift)) {
@@ -364,8 +359,8 @@ Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* prof
             auto counts = shift->diagnosis.predicted;
             counts.resize(diagnosis.predicted.size());
             for (std::size_t k = 0; k < counts.size(); ++k) counts[k] += diagnosis.predicted[k];
-            if (const auto prepared = judge_.Prepare(window.model.model_version_id, *profile)) {
-              auto shares = EstimatedShares(**prepared, counts, profile->classes);
+            if (prepared != nullptr) {
+              auto shares = EstimatedShares(*prepared, counts, profile->classes);
               if (!shares.empty()) diagnosis.class_shares = std::move(shares);
             }
           }
@@ -405,66 +400,36 @@ Result<void> AlertKeeper::OnWindow(const WindowRows& window, const Profile* prof
       }
     }
 
-    if (whole) {
-      ModelWatch::JudgedWindow judged;
-      judged.kind = window.kind;
-      judged.number = window.number;
-      judged.fingerprint = window.fingerprint;
-      judged.last_at = window.last_at;
-      judged.pair_share = judgement.PairShare();
-      judged.quiet = diagnoses.empty();
-      for (const auto& count : judgement.rare) {
-        if (count.hits > 0) judged.rare.push_back(count);
-      }
-      std::erase_if(watch.recent, [&](const ModelWatch::JudgedWindow& other) {
-        return other.kind == judged.kind && other.number == judged.number;
-      });
-      watch.recent.push_back(std::move(judged));
-      std::sort(watch.recent.begin(), watch.recent.end(),
-                [](const ModelWatch::JudgedWindow& a, const ModelWatch::JudgedWindow& b) {
-                  return std::tie(a.kind, a.number) < std::tie(b.kind, b.number);
-                });
-      for (const char* const kind : {"count", "time"}) {
-        std::size_t of_kind = 0;
-        for (const auto& each : watch.recent) of_kind += each.kind == kind ? 1 : 0;
-        if (of_kind <= kMostRecent) continue;
-        watch.recent.erase(std::find_if(watch.recent.begin(), watch.recent.end(),
-                                        [&](const auto& each) { return each.kind == kind; }));
-      }
-      const auto waited = SettleSuspicion(ledger, &watch, &*open, window.model, &judgement, policy);
-      if (!waited) return waited;
-      const auto saved =
-          ledger.SaveState(ModelState(window.model.model_version_id), watch.ToBytes());
-      if (!saved) return saved;
+    ModelWatch::JudgedWindow judged;
+    judged.kind = window.kind;
+    judged.number = window.number;
+    judged.fingerprint = window.fingerprint;
+    judged.last_at = window.last_at;
+    judged.pair_share = judgement.PairShare();
+    judged.quiet = diagnoses.empty();
+    for (const auto& count : judgement.rare) {
+      if (count.hits > 0) judged.rare.push_back(count);
     }
-
-    std::vector<Finding> kept;
-    std::vector<std::string> alert_ids;
-    WindowNote note;
-    note.estimated_accuracy = judgement.expected_accuracy;
-    note.estimated_low = judgement.expected_low;
-    note.estimated_high = judgement.expected_high;
-    for (std::size_t i = 0; i < judgement.findings.size(); ++i) {
-      const Finding& finding = judgement.findings[i];
-      // A count of nothing is worth no row.
-      if (i < judgement.rare.size() && judgement.rare[i].hits == 0 &&
-          finding.kind != FindingKind::kInputQuality) {
-        continue;
-      }
-      if (finding.kind != FindingKind::kLabelShift) {
-        double& largest = note.drift[std::string(Name(finding.kind))];
-        const double share = judgement.standardized[i] > 0 && judgement.pair_level > 0
-                                 ? judgement.standardized[i] / judgement.pair_level
-                                 : std::max(0.0, i < judgement.rare.size() ? finding.Share() : 0.0);
-        largest = std::max(largest, share);
-      }
-      kept.push_back(finding);
-      const auto alert = alert_of_finding.find(finding.id);
-      alert_ids.push_back(alert == alert_of_finding.end() ? "" : alert->second);
+    std::erase_if(watch.recent, [&](const ModelWatch::JudgedWindow& other) {
+      return other.kind == judged.kind && other.number == judged.number;
+    });
+    watch.recent.push_back(std::move(judged));
+    std::sort(watch.recent.begin(), watch.recent.end(),
+              [](const ModelWatch::JudgedWindow& a, const ModelWatch::JudgedWindow& b) {
+                return std::tie(a.kind, a.number) < std::tie(b.kind, b.number);
+              });
+    for (const char* const kind : {"count", "time"}) {
+      std::size_t of_kind = 0;
+      for (const auto& each : watch.recent) of_kind += each.kind == kind ? 1 : 0;
+      if (of_kind <= kMostRecent) continue;
+      watch.recent.erase(std::find_if(watch.recent.begin(), watch.recent.end(),
+                                      [&](const auto& each) { return each.kind == kind; }));
     }
-    const auto replaced = ledger.ReplaceFindings(window.key().Id(), kept, alert_ids);
-    if (!replaced) return replaced;
-    return ledger.NoteWindow(window.key(), note);
+    const auto waited = SettleSuspicion(ledger, &watch, &*open, window.model, &judgement, policy);
+    if (!waited) return waited;
+    const auto saved = ledger.SaveState(ModelState(window.model.model_version_id), watch.ToBytes());
+    if (!saved) return saved;
+    return KeepFindings(ledger, window, judgement, alert_of_finding);
   });
   return settled;
 }
@@ -485,6 +450,12 @@ Result<void> AlertKeeper::OnOutcomes(const ModelKey& model, const std::vector<st
   const double reference_error = reference_rows > 0 ? static_cast<double>(reference_errors) /
                                                           static_cast<double>(reference_rows)
                                                     : 0;
+  std::shared_ptr<PreparedReference> prepared;
+  if (profile != nullptr) {
+    if (auto made = judge_.Prepare(model.model_version_id, *profile); made) {
+      prepared = *std::move(made);
+    }
+  }
   const std::uint64_t size = BlockSize(policy);
   const double of_block = AllowedPerWindow(policy, size);
   const double level = of_block * budget::kOutcomes / 3;
@@ -553,6 +524,32 @@ Result<void> AlertKeeper::OnOutcomes(const ModelKey& model, const std::vector<st
         }
       }
       watch.suspicion = std::move(suspicion);
+    };
+
+    const auto audit = [&](const ObservedRow& row, bool wrong) -> Result<void> {
+      if (prepared == nullptr || row.class_index >= row.probabilities.size()) return {};
+      const JudgeReference& reference = prepared->reference();
+      const double right =
+          reference.ExpectedRight(static_cast<double>(row.probabilities[row.class_index]));
+      ModelWatch::Audit& chunk = watch.audit;
+      chunk.expected += right;
+      chunk.variance += right * (1 - right);
+      ++chunk.current.outcomes;
+      chunk.current.errors += wrong ? 1 : 0;
+      if (chunk.current.outcomes < kAuditChunk) return {};
+      const double n = static_cast<double>(chunk.current.outcomes);
+      const double estimated = chunk.expected / n;
+      // One answer more or less is what counts come in.
+      const double half =
+          1 / n + kNormal95 * std::sqrt(chunk.variance / (n * n) + reference.AccuracyVariance());
+      chunk.chunks.push_back({estimated,
+                              {std::max(0.0, estimated - half), std::min(1.0, estimated + half)},
+                              1 - static_cast<double>(chunk.current.errors) / n});
+      if (chunk.chunks.size() > kMostAudited) chunk.chunks.erase(chunk.chunks.begin());
+      chunk.expected = 0;
+      chunk.variance = 0;
+      chunk.current = {};
+      return KeepAudit(ledger, model, watch.audit, row.at, &*open);
     };
 
     std::map<std::string, std::string> alert_of_finding;
@@ -678,6 +675,7 @@ Result<void> AlertKeeper::OnOutcomes(const ModelKey& model, const std::vector<st
                 {width, static_cast<std::uint64_t>(
                             std::lround(adwin->mean() * static_cast<double>(width)))});
       }
+      if (const auto audited = audit(row, wrong); !audited) return audited;
       const auto add = [&](ModelWatch::Blocks* blocks) {
         ++blocks->current.outcomes;
         blocks->current.errors += wrong ? 1 : 0;

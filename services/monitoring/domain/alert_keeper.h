@@ -4,7 +4,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
@@ -50,11 +49,15 @@ struct KeeperCounters {
 /// for each cause.
 ///
 /// - Drift fires when two windows in a row are above the pair level, or one is above the single
-/// one.
+///   one. It is told once its cause is certain (Diagnosis::certain), a window later at most.
 /// - What an open alert explains (CauseExplains) updates it and is not told apart; an alert that a
 ///   deeper one comes to explain is resolved with that reason.
 /// - Outcomes that tell of errors wait until the inputs of the same time have been judged: only if
 ///   those have not drifted the concept has.
+/// - The window of a slice that once was like the reference tells where it no longer is, as long as
+///   all traffic together is as it was.
+/// - What was expected of answers is audited when their outcomes come
+/// (FindingKind::kEstimateAudit).
 /// - Windows of shadows and canaries are judged and kept, and neither raise nor resolve.
 /// - An alert is resolved after kQuietToResolve quiet windows (blocks, for outcomes) in a row of
 /// the
@@ -91,6 +94,8 @@ class AlertKeeper final : public WindowListener {
  private:
   struct Settled;  // What one fact does to the open alerts.
 
+  Result<void> OnSliceWindow(const WindowRows& window, const Profile* profile,
+                             const MonitoringPolicy& policy);
   Result<void> Absorb(AlertLedger& ledger, std::vector<Alert>* open, const ModelKey& model,
                       Diagnosis diagnosis, const MonitoringPolicy& policy,
                       std::map<std::string, std::string>* alert_of_finding);
@@ -101,16 +106,11 @@ class AlertKeeper final : public WindowListener {
                                const MonitoringPolicy& policy);
   Result<Alert> Change(const std::string& alert_id, AlertChange change,
                        const std::function<bool(Alert*)>& edit);
-  std::shared_ptr<const WindowRows> Before(const WindowRows& window);
-  void Remember(const WindowRows& window);
 
   AlertStore& store_;
   const Clock& clock_;
   const KeeperCounters counters_;
   WindowJudge judge_;
-  std::mutex mutex_;  // Guards last_windows_.
-  /// Where a change is looked for. Not kept: another copy looks in the newest window only.
-  std::map<ModelKey, std::shared_ptr<const WindowRows>> last_windows_;
 };
 
 }  // namespace tidewheel::monitoring

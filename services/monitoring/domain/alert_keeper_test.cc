@@ -3,7 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "tidewheel/monitoring/domain/testing/fake_alert_store.h"
 #include "tidewheel/monitoring/domain/testing/made_up_traffic.h"
@@ -32,7 +35,10 @@ class AlertKeeperTest : public ::testing::Test {
     policy_.webhooks = {"http://127.0.0.1:1/hook"};
   }
 
-  void Tell(const WindowRows& window, const Profile& profile) {
+  void Tell(WindowRows window, const Profile& profile) {
+    auto& last = last_[window.model];
+    if (last != nullptr && last->number + 1 == window.number) window.before = last;
+    last = std::make_shared<const WindowRows>(window);
     const auto told = keeper_.OnWindow(window, &profile, policy_);
     ASSERT_TRUE(told.ok()) << told.error().message;
   }
@@ -66,6 +72,7 @@ class AlertKeeperTest : public ::testing::Test {
   FakeAlertStore store_;
   AlertKeeper keeper_{store_, clock_};
   std::uint64_t outcomes_ = 0;
+  std::map<ModelKey, std::shared_ptr<const WindowRows>> last_;
 };
 
 TEST_F(AlertKeeperTest, CalmTrafficRaisesNothing) {
@@ -285,6 +292,137 @@ TEST_F(AlertKeeperTest, ASliceThatFailsIsNamed) {
   ASSERT_THAT(store_.Raised(), ElementsAre("slice"));
   ASSERT_NE(store_.Open("slice"), nullptr);
   EXPECT_EQ(store_.Open("slice")->diagnosis.findings[0].subject, "weather=snow");
+}
+
+TEST_F(AlertKeeperTest, SlicesThatDriftAreNamedWhileTheRestIsCalmTheDearestFirst) {
+  policy_.slice_keys = {"camera"};
+  MadeUpTraffic traffic(21);
+  std::uint64_t whole = 0;
+  std::map<std::string, std::uint64_t> numbers;
+  std::map<std::string, std::vector<ObservedRow>> waiting;
+  std::vector<ObservedRow> all;
+  const auto add = [&](ObservedRow row, const std::string& slice) {
+    row.slices = {slice};
+    all.push_back(row);
+    auto& rows = waiting[slice];
+    rows.push_back(row);
+    if (all.size() == kRows) {
+      Tell(traffic.Window(++whole, std::exchange(all, {})), traffic.profile());
+    }
+    if (rows.size() < kRows) return;
+    auto window = traffic.Window(++numbers[slice], std::exchange(rows, {}));
+    window.slice = slice;
+    ASSERT_TRUE(keeper_.OnWindow(window, &traffic.profile(), policy_).ok());
+    ASSERT_TRUE(keeper_.OnWindow(window, &traffic.profile(), policy_).ok());  // A repeat.
+  };
+  const auto send = [&](int rows, const std::set<std::string>& turned) {
+    for (int i = 0; i < rows; ++i) {
+      // The north sees every 30th row, the east every 25th.
+      const std::string slice = i % 30 == 0   ? "camera=north"
+                                : i % 25 == 1 ? "camera=east"
+                                              : "camera=south";
+      add(traffic.Next(turned.contains(slice) ? Change::kTurned : Change::kNone), slice);
+    }
+  };
+  send(6'000, {});
+  EXPECT_THAT(store_.Raised(), IsEmpty());
+
+  send(4'500, {"camera=north"});
+
+  ASSERT_THAT(store_.Raised(), ElementsAre("slice"));
+  const Diagnosis& diagnosis = store_.alerts[0].diagnosis;
+  EXPECT_EQ(diagnosis.findings[0].subject, "camera=north");
+  EXPECT_GT(diagnosis.findings[0].effect, 0.1);
+  EXPECT_GT(diagnosis.damage, 0);
+  EXPECT_LT(diagnosis.damage, 0.05);
+  EXPECT_THAT(diagnosis.title, HasSubstr("camera=north"));
+
+  send(6'000, {});
+
+  EXPECT_EQ(store_.alerts[0].state, AlertState::kResolved);
+  EXPECT_THAT(store_.Raised(), SizeIs(1));
+}
+
+TEST_F(AlertKeeperTest, EstimatesAreAuditedWhenOutcomesCome) {
+  const auto audit = [&]() -> std::optional<Finding> {
+    const auto found = store_.findings.find("audit/model-1");
+    if (found == store_.findings.end() || found->second.empty()) return std::nullopt;
+    return found->second.front();
+  };
+  MadeUpTraffic traffic(22);
+  TellWithOutcomes(traffic, 1, 20);
+  ASSERT_TRUE(audit().has_value());
+  EXPECT_EQ(audit()->kind, FindingKind::kEstimateAudit);
+  EXPECT_FALSE(audit()->fires);
+  EXPECT_LT(std::abs(audit()->effect), 0.05);
+
+  TellWithOutcomes(traffic, 21, 8, Change::kConcept);
+
+  ASSERT_TRUE(audit().has_value());
+  EXPECT_TRUE(audit()->fires);
+  EXPECT_GT(audit()->effect, 0.1);
+  EXPECT_GT(audit()->effect_low, 0);
+}
+
+TEST_F(AlertKeeperTest, StrangeValuesAreTheDataSFaultOnlyOnceNothingHasDrifted) {
+  MadeUpTraffic traffic(23);
+  Tell(traffic, 1, 2);
+  for (std::uint64_t w = 3; w <= 5; ++w) {
+    auto window = traffic.Window(w, kRows);
+    // One feature of eight is far off in every fifth row.
+    for (std::size_t i = 0; i < kRows; i += 5) window.rows[i].features[1] = 1'000;
+    Tell(window, traffic.profile());
+    EXPECT_THAT(store_.Raised(), SizeIs(w == 3 ? 0 : 1)) << w;
+  }
+
+  EXPECT_THAT(store_.Raised(), ElementsAre("data_quality"));
+}
+
+TEST_F(AlertKeeperTest, ACategoryThatWasNeverSeenIsADataQualityAlert) {
+  MadeUpTraffic traffic(24);
+  Profile profile = traffic.profile();
+  for (std::size_t i = 0; i < profile.rows.size(); ++i) {
+    profile.rows[i].features[7] = static_cast<double>(1 + i % 4 + (i % 4 == 2 ? 4 : 0));
+  }
+  profile.features[7].min = 1;
+  profile.features[7].max = 7;
+  for (std::uint64_t w = 1; w <= 6; ++w) {
+    auto window = traffic.Window(w, kRows);
+    for (std::size_t i = 0; i < kRows; ++i) {
+      const double usual = static_cast<double>(1 + i % 4 + (i % 4 == 2 ? 4 : 0));
+      window.rows[i].features[7] = w > 3 && i % 6 == 0 ? 6 : usual;
+    }
+    Tell(window, profile);
+  }
+
+  ASSERT_THAT(store_.Raised(), ElementsAre("data_quality"));
+  EXPECT_THAT(store_.alerts[0].diagnosis.title, HasSubstr("new feature_7"));
+}
+
+TEST_F(AlertKeeperTest, WhereAWindowIsHalfOldTheFirstAlertNamesTheRightCause) {
+  for (std::uint64_t world = 0; world < 12; ++world) {
+    for (const auto change : {Change::kTurned, Change::kShares}) {
+      FakeAlertStore store;
+      AlertKeeper keeper(store, clock_);
+      MadeUpTraffic traffic(3'000 + world, 300, 800);
+      std::shared_ptr<const WindowRows> before;
+      std::uint64_t told_in = 0;
+      for (std::uint64_t w = 1; w <= 9 && told_in == 0; ++w) {
+        const Change now = w < 3 ? Change::kNone : change;
+        auto window = traffic.Window(w, kRows, now, w == 3 ? 4 * world : 0);
+        window.before = before;
+        before = std::make_shared<const WindowRows>(window);
+        ASSERT_TRUE(keeper.OnWindow(window, &traffic.profile(), policy_).ok());
+        if (!store.alerts.empty()) told_in = w;
+      }
+      ASSERT_FALSE(store.alerts.empty()) << world;
+      EXPECT_EQ(store.alerts[0].diagnosis.cause,
+                change == Change::kTurned ? "data_drift" : "label_shift")
+          << "world " << world << ", window " << told_in;
+      // Turned inputs within 100 rows of the change, at most one window later than they could.
+      EXPECT_LE(told_in, change == Change::kTurned ? 4U : 9U) << world;
+    }
+  }
 }
 
 TEST_F(AlertKeeperTest, FeaturesThatNobodySendsAnyMoreAreADataQualityAlert) {

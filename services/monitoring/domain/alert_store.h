@@ -60,8 +60,9 @@ class AlertStore {
   /// Newest first.
   virtual Result<Page<Finding>> ListFindings(const FindingFilter& filter,
                                              const PageRequest& page) = 0;
-  /// Drops findings of windows before `before` that neither fire nor belong to an alert, and
-  /// notifications that are done. Returns how many findings.
+  /// Drops findings of windows before `before` that neither fire nor belong to an alert,
+  /// notifications that are done, and the ids of events that were seen before it. Returns how many
+  /// findings.
   virtual Result<std::uint64_t> Forget(Timestamp before) = 0;
 };
 

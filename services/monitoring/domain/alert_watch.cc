@@ -7,7 +7,9 @@
 namespace tidewheel::monitoring {
 namespace {
 
-constexpr std::uint64_t kModelFormat = 0x7477'6d77'0001;
+constexpr std::uint64_t kModelFormat = 0x7477'6d77'0002;
+constexpr std::uint64_t kModelFormatBefore = 0x7477'6d77'0001;  // Without an audit.
+constexpr std::uint64_t kSliceFormat = 0x7477'7377'0001;
 constexpr std::uint64_t kTaskFormat = 0x7477'7477'0001;
 constexpr std::uint64_t kMostItems = 100'000;
 
@@ -36,6 +38,7 @@ class Writer {
     bytes_ += text;
   }
   bool good() const { return true; }
+  std::uint64_t format() const { return 0; }  // The newest.
   std::string Take() { return std::move(bytes_); }
 
  private:
@@ -85,10 +88,13 @@ class Reader {
     bytes_.remove_prefix(size);
   }
   bool good() const { return good_; }
+  std::uint64_t format() const { return format_; }
+  void set_format(std::uint64_t format) { format_ = format; }
   bool done() const { return good_ && bytes_.empty(); }
 
  private:
   std::string_view bytes_;
+  std::uint64_t format_ = 0;
   bool good_ = true;
 };
 
@@ -139,8 +145,8 @@ void Fields(Archive& archive, ModelWatch::Blocks& blocks) {
 }
 
 template <typename Archive>
-void Fields(Archive& archive, ModelWatch& watch) {
-  List(archive, watch.recent, [&](ModelWatch::JudgedWindow& window) {
+void Fields(Archive& archive, std::vector<ModelWatch::JudgedWindow>& windows) {
+  List(archive, windows, [&](ModelWatch::JudgedWindow& window) {
     archive.Field(window.kind);
     archive.Field(window.number);
     archive.Field(window.fingerprint);
@@ -158,6 +164,44 @@ void Fields(Archive& archive, ModelWatch& watch) {
       archive.Field(count.reference_rows);
     });
   });
+}
+
+template <typename Archive>
+void Fields(Archive& archive, SliceWatch& watch) {
+  Fields(archive, watch.recent);
+  archive.Field(watch.quiet);
+  archive.Field(watch.at_home);
+}
+
+template <typename Archive>
+void Fields(Archive& archive, ModelWatch::Audit& audit) {
+  archive.Field(audit.expected);
+  archive.Field(audit.variance);
+  Fields(archive, audit.current);
+  List(archive, audit.chunks, [&](stats::AuditedEstimate& chunk) {
+    archive.Field(chunk.estimated);
+    archive.Field(chunk.band.low);
+    archive.Field(chunk.band.high);
+    archive.Field(chunk.realized);
+  });
+}
+
+template <typename Archive>
+void Fields(Archive& archive, ModelWatch::Suspicion& suspicion) {
+  archive.Field(suspicion.method);
+  archive.Field(suspicion.statistic);
+  archive.Field(suspicion.threshold);
+  archive.Field(suspicion.outcomes);
+  archive.Field(suspicion.errors);
+  archive.Field(suspicion.since);
+  archive.Field(suspicion.until);
+  archive.Field(suspicion.delay);
+  List(archive, suspicion.telling, [&](std::string& name) { archive.Field(name); });
+}
+
+template <typename Archive>
+void Fields(Archive& archive, ModelWatch& watch) {
+  Fields(archive, watch.recent);
   archive.Field(watch.several_conditions);
   archive.Field(watch.next_outcome);
   archive.Field(watch.detector);
@@ -170,20 +214,12 @@ void Fields(Archive& archive, ModelWatch& watch) {
   });
   bool suspects = watch.suspicion.has_value();
   archive.Field(suspects);
-  if (!suspects) return;
-  if constexpr (Archive::kReads) watch.suspicion.emplace();
-  ModelWatch::Suspicion& suspicion = *watch.suspicion;
-  archive.Field(suspicion.method);
-  archive.Field(suspicion.statistic);
-  archive.Field(suspicion.threshold);
-  archive.Field(suspicion.outcomes);
-  archive.Field(suspicion.errors);
-  archive.Field(suspicion.since);
-  archive.Field(suspicion.until);
-  archive.Field(suspicion.delay);
-  List(archive, suspicion.telling, [&](std::string& name) { archive.Field(name); });
+  if (suspects) {
+    if constexpr (Archive::kReads) watch.suspicion.emplace();
+    Fields(archive, *watch.suspicion);
+  }
+  if (archive.format() != kModelFormatBefore) Fields(archive, watch.audit);
 }
-
 template <typename Archive>
 void Fields(Archive& archive, TaskWatch& watch) {
   archive.Field(watch.serving_model);
@@ -204,14 +240,17 @@ std::string Written(const Watch& watch, std::uint64_t format) {
 }
 
 template <typename Watch>
-Result<Watch> ReadBack(const std::string& bytes, std::uint64_t expected, const char* what) {
+Result<Watch> ReadBack(const std::string& bytes, std::uint64_t expected, std::uint64_t before,
+                       const char* what) {
   Watch watch;
   if (bytes.empty()) return watch;
   Reader reader(bytes);
   std::uint64_t format = 0;
   reader.Field(format);
-  if (reader.good() && format == expected) Fields(reader, watch);
-  if (format != expected || !reader.done()) {
+  const bool known = reader.good() && (format == expected || format == before);
+  reader.set_format(format);
+  if (known) Fields(reader, watch);
+  if (!known || !reader.done()) {
     return Error{ErrorCode::kInvalidArgument,
                  std::string("these bytes are no ") + what + " of this release"};
   }
@@ -223,13 +262,19 @@ Result<Watch> ReadBack(const std::string& bytes, std::uint64_t expected, const c
 std::string ModelWatch::ToBytes() const { return Written(*this, kModelFormat); }
 
 Result<ModelWatch> ModelWatch::FromBytes(const std::string& bytes) {
-  return ReadBack<ModelWatch>(bytes, kModelFormat, "watch of a model");
+  return ReadBack<ModelWatch>(bytes, kModelFormat, kModelFormatBefore, "watch of a model");
+}
+
+std::string SliceWatch::ToBytes() const { return Written(*this, kSliceFormat); }
+
+Result<SliceWatch> SliceWatch::FromBytes(const std::string& bytes) {
+  return ReadBack<SliceWatch>(bytes, kSliceFormat, kSliceFormat, "watch of a slice");
 }
 
 std::string TaskWatch::ToBytes() const { return Written(*this, kTaskFormat); }
 
 Result<TaskWatch> TaskWatch::FromBytes(const std::string& bytes) {
-  return ReadBack<TaskWatch>(bytes, kTaskFormat, "watch of a task");
+  return ReadBack<TaskWatch>(bytes, kTaskFormat, kTaskFormat, "watch of a task");
 }
 
 }  // namespace tidewheel::monitoring

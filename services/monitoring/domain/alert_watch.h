@@ -9,6 +9,7 @@
 #include "tidewheel/base/clock.h"
 #include "tidewheel/base/result.h"
 #include "tidewheel/monitoring/domain/judge.h"
+#include "tidewheel/stats/estimate_audit.h"
 
 namespace tidewheel::monitoring {
 
@@ -59,10 +60,28 @@ struct ModelWatch {
   std::map<std::string, Blocks> slices;
   std::vector<PastOutcome> past;  // The last ones.
   std::optional<Suspicion> suspicion;
+  /// What was expected of the answers whose outcomes came, chunk by chunk, and what came.
+  struct Audit {
+    double expected = 0;  // Right answers of the chunk that is being filled, ...
+    double variance = 0;  // ... and their variance.
+    Block current;
+    std::vector<stats::AuditedEstimate> chunks;  // The last ones.
+  };
+  Audit audit;
 
   std::string ToBytes() const;
   /// kInvalidArgument: other bytes. Empty bytes are a new watch.
   static Result<ModelWatch> FromBytes(const std::string& bytes);
+};
+
+/// What judging the next window of a slice of a model needs to know.
+struct SliceWatch {
+  std::vector<ModelWatch::JudgedWindow> recent;  // Oldest first.
+  std::uint64_t quiet = 0;                       // Windows in a row, up to now.
+  bool at_home = false;                          // Once was like the reference for long enough.
+
+  std::string ToBytes() const;
+  static Result<SliceWatch> FromBytes(const std::string& bytes);
 };
 
 /// The same for what is not of one model.

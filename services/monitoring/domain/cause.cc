@@ -17,6 +17,7 @@ namespace {
 
 constexpr double kFlawedExplains = 0.1;  // Share of flawed rows that explains the drift of others.
 constexpr std::size_t kMostTelling = 10;
+constexpr std::size_t kMostSliceFindings = 3;
 constexpr std::size_t kMostHistograms = 8;
 constexpr std::size_t kLeastOutcomes = 10;
 constexpr std::size_t kLeastSliceRows = 10;
@@ -43,6 +44,27 @@ struct Affected {
   std::size_t change = 0;  // First changed one.
   std::vector<double> scores;
 };
+
+/// Each row's place on the way from the reference's middle to that of the rows since `from`.
+std::vector<double> AlongTheShift(const std::vector<double>& numbers,
+                                  const std::vector<double>& middle, std::size_t from) {
+  const std::size_t e = middle.size();
+  const std::size_t n = numbers.size() / e;
+  std::vector<double> direction(e);
+  for (std::size_t i = from; i < n; ++i) {
+    for (std::size_t k = 0; k < e; ++k) direction[k] += numbers[i * e + k] - middle[k];
+  }
+  double length = 0;
+  for (const double value : direction) length += value * value;
+  length = std::sqrt(std::max(length, 1e-12));
+  std::vector<double> x(n, 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t k = 0; k < e; ++k) {
+      x[i] += (numbers[i * e + k] - middle[k]) * direction[k] / length;
+    }
+  }
+  return x;
+}
 
 /// How much each row speaks for the change that the strongest statistic shows.
 std::vector<double> ScoresOf(const Statistic& statistic, std::size_t column,
@@ -85,19 +107,15 @@ std::vector<double> ScoresOf(const Statistic& statistic, std::size_t column,
     }
     case Statistic::Kind::kMeanShift: {
       if (placed.whitened.empty()) break;
-      const std::size_t e = placed.whitened.size() / n;
-      std::vector<double> direction(e);
-      for (std::size_t i = sure_from; i < n; ++i) {
-        for (std::size_t k = 0; k < e; ++k) direction[k] += placed.whitened[i * e + k];
-      }
-      double length = 0;
-      for (const double value : direction) length += value * value;
-      length = std::sqrt(std::max(length, 1e-12));
-      for (std::size_t i = 0; i < n; ++i) {
-        for (std::size_t k = 0; k < e; ++k) {
-          x[i] += placed.whitened[i * e + k] * direction[k] / length;
-        }
-      }
+      x = AlongTheShift(placed.whitened, std::vector<double>(placed.whitened.size() / n, 0),
+                        sure_from);
+      break;
+    }
+    case Statistic::Kind::kDiscrepancy: {
+      // The witness function of the two samples.
+      if (placed.waves.empty()) break;
+      x = AlongTheShift(placed.waves, reference.mean_wave(), sure_from);
+      spread = 0.5;
       break;
     }
     case Statistic::Kind::kPredictedShares: {
@@ -382,6 +400,10 @@ std::string Percent(double share) {
   return text.data();
 }
 
+bool MayBeDrift(const RareCount& count) {
+  return count.subject.starts_with("range ") || count.subject.starts_with("new ");
+}
+
 std::size_t ChangePoint(std::span<const double> scores) {
   double sum = 0;
   double largest = -std::numeric_limits<double>::infinity();
@@ -500,6 +522,75 @@ Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& r
   return result;
 }
 
+Diagnosis ExplainSlice(Judgement* judgement, double level, const WindowRows& window,
+                       const Profile& profile, const PreparedReference& prepared, double share) {
+  const JudgeReference& reference = prepared.reference();
+  Affected affected;
+  for (const auto& row : window.rows) {
+    if (row.quality_problems.empty()) affected.rows.push_back(&row);
+  }
+  affected.placed = reference.Place(TableOf(affected.rows, profile));
+  std::vector<std::size_t> all(affected.rows.size());
+  std::iota(all.begin(), all.end(), 0U);
+  const double loss =
+      LossOf(affected.rows, affected.placed, all, reference, profile.classes.size());
+
+  std::vector<std::size_t> firing;
+  for (std::size_t i = judgement->rare.size(); i < judgement->findings.size(); ++i) {
+    if (judgement->standardized[i] <= level) continue;
+    judgement->findings[i].fires = true;
+    firing.push_back(i);
+  }
+  std::sort(firing.begin(), firing.end(), [&](std::size_t a, std::size_t b) {
+    return judgement->standardized[a] > judgement->standardized[b];
+  });
+  if (firing.size() > kMostSliceFindings) firing.resize(kMostSliceFindings);
+
+  Diagnosis diagnosis;
+  diagnosis.cause = cause::kSlice;
+  diagnosis.since = window.first_at;
+  diagnosis.delay_predictions = window.rows.size();
+  double size = 0;  // Of the drift: the largest share of rows that must have moved.
+  for (const auto i : firing) {
+    diagnosis.findings.push_back(judgement->findings[i]);
+    if (judgement->findings[i].method == "ks") size = std::max(size, judgement->findings[i].effect);
+  }
+  diagnosis.damage = share * std::max(loss, kSmallDamage * std::min(size, 1.0));
+  diagnosis.title =
+      "the inputs have drifted in the slice " + window.slice + ": " + Listed(diagnosis.findings);
+  diagnosis.description = "The slice is " + Percent(share) +
+                          " of the traffic, the rest of which looks as it did." + Told(diagnosis);
+  diagnosis.histograms = HistogramsOf(diagnosis.findings, affected, profile);
+
+  Finding finding;
+  finding.id = NewUuid();
+  finding.model = window.model;
+  finding.slice = window.slice;
+  finding.kind = FindingKind::kSlicePerformance;
+  finding.subject = window.slice;
+  finding.method = "expected_loss";
+  finding.statistic = diagnosis.damage;
+  finding.effect = loss;
+  finding.effect_low = std::max(0.0, reference.accuracy() - judgement->expected_high);
+  finding.effect_high = std::max(loss, reference.accuracy() - judgement->expected_low);
+  finding.effect_low = std::min(finding.effect_low, loss);
+  finding.fires = true;
+  finding.predictions = affected.rows.size();
+  finding.first_at = window.first_at;
+  finding.last_at = window.last_at;
+  finding.window_id = window.key().Id();
+  diagnosis.findings.insert(diagnosis.findings.begin(), std::move(finding));
+
+  std::sort(all.begin(), all.end(), [&](std::size_t a, std::size_t b) {
+    const auto& expected = affected.placed.expected;
+    return expected[a] != expected[b] ? expected[a] < expected[b] : a < b;
+  });
+  for (std::size_t i = 0; i < all.size() && i < kMostTelling; ++i) {
+    diagnosis.telling_predictions.push_back(TellingName(*affected.rows[all[i]]));
+  }
+  return diagnosis;
+}
+
 std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
                                std::span<const std::size_t> rare_fires, const WindowRows& window,
                                const WindowRows* before, const Profile* profile,
@@ -514,7 +605,7 @@ std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
     const RareCount& count = judgement->rare[i];
     if (count.kind == FindingKind::kInputQuality) {
       flawed = true;
-    } else if (count.subject.starts_with("range ")) {
+    } else if (MayBeDrift(count)) {
       out_of_range.push_back(i);
     } else {
       missing.push_back(i);
@@ -592,6 +683,9 @@ std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
       case Statistic::Kind::kMeanShift:
         same = strongest.kind == FindingKind::kEmbeddingDrift && strongest.subject == "mean";
         break;
+      case Statistic::Kind::kDiscrepancy:
+        same = strongest.kind == FindingKind::kEmbeddingDrift && strongest.subject == "shape";
+        break;
       case Statistic::Kind::kConfidence:
         same = strongest.kind == FindingKind::kPredictionDrift && strongest.subject == "confidence";
         break;
@@ -637,9 +731,20 @@ std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
   diagnosis.damage = std::max(loss, kSmallDamage * std::min(size, 1.0));
   diagnosis.histograms = HistogramsOf(diagnosis.findings, affected, *profile);
 
-  const Reweighting reweighting =
-      ExplainByShares(*prepared, TableOf(changed_rows, *profile), profile->classes);
-  if (reweighting.possible && reweighting.p_value >= options.least_p_of_label_shift) {
+  const RowTable changed_table = TableOf(changed_rows, *profile);
+  const Reweighting reweighting = ExplainByShares(*prepared, changed_table, profile->classes);
+  const bool other_shares =
+      reweighting.possible && reweighting.p_value >= options.least_p_of_label_shift;
+  // Other shares of the classes bring nothing that the model has never seen.
+  const bool known =
+      affected.placed.whitened.empty() ||
+      prepared->UnknownShare(reference.Place(changed_table)) < Judgement::kMostUnknown;
+  const bool whole_window = changed.size() >= window.rows.size();
+  const bool rejected = reweighting.possible && !other_shares;
+  diagnosis.certain =
+      options.seen_before || whole_window ||
+      (input && !(other_shares && known) && (rejected || diagnosis.damage >= options.large_damage));
+  if (other_shares && known) {
     diagnosis.cause = cause::kLabelShift;
     diagnosis.class_shares = reweighting.shares;
     std::string now;

@@ -53,6 +53,9 @@ struct Diagnosis {
   std::uint64_t delay_predictions = 0;
   std::map<std::string, double> class_shares;  // Of kLabelShift.
   std::vector<std::uint64_t> predicted;        // Of the affected rows, by class.
+  /// Whether enough was seen since the change to tell this cause from the others. Few rows of
+  /// turned pictures may look like other shares of the classes.
+  bool certain = true;
 };
 
 /// Where the rows begin to be others: the place from which all evidence for the change, summed to
@@ -81,6 +84,10 @@ std::map<std::string, double> EstimatedShares(const PreparedReference& prepared,
 struct CauseOptions {
   /// Below this p-value of the reweighted reference the classes' shares are not the explanation.
   double least_p_of_label_shift = 1e-3;
+  /// The window before was above the pair level, too.
+  bool seen_before = false;
+  /// Expected loss that is told at once where the inputs have drifted.
+  double large_damage = 0.1;
 };
 
 /// Whether drift fires, of which the caller knows the window before.
@@ -93,6 +100,15 @@ std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
                                std::span<const std::size_t> rare_fires, const WindowRows& window,
                                const WindowRows* before, const Profile* profile,
                                PreparedReference* prepared, const CauseOptions& options = {});
+
+/// What has drifted in the window of a slice, above `level`, and what that is expected to cost all
+/// traffic, of which the slice is `share`. The first finding is the slice itself (its damage is its
+/// statistic, the loss within it its effect), then its strongest ones. Sets Finding::fires.
+Diagnosis ExplainSlice(Judgement* judgement, double level, const WindowRows& window,
+                       const Profile& profile, const PreparedReference& prepared, double share);
+
+/// Whether such values are a fault of the data only if the rest has not drifted.
+bool MayBeDrift(const RareCount& count);
 
 /// What a person reads: "0.25" as "25 %".
 std::string Percent(double share);

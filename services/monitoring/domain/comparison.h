@@ -67,11 +67,15 @@ struct Comparison {
 /// What the counts say, at any look. Each rate has an interval by betting that holds at all looks
 /// at once (SequentialMeanTest; Waudby-Smith, Ramdas 2023), which needs nothing but counts: neither
 /// the order of arrival nor the split of the traffic matters. Two arms' intervals make one of their
-/// difference. The ratio of latencies is that of geometric means, with the mixture bound of Robbins
-/// (1970) in its large-sample form (Waudby-Smith et al. 2021), from kLeastLatencies requests on.
-/// Half of alpha is for accuracy (of shadows: disagreement), a quarter each for errors and latency.
-/// "harmful": one of them is surely beyond its limit. "harmless": all of those looked at are surely
-/// within. The verdict is the one of this look alone.
+/// difference. Pairing the arms' outcomes as they come (stats::CanaryTest) would decide a little
+/// earlier, but its verdict depends on the order in which they came, and it has a state: outcomes
+/// that are late, repeated or told to another copy would have to be brought into one order first.
+/// Counts read from the tables give every copy the same verdict at every look. The ratio of
+/// latencies is that of geometric means, with the mixture bound of Robbins (1970) in its
+/// large-sample form (Waudby-Smith et al. 2021), from kLeastLatencies requests on. Half of alpha is
+/// for accuracy (of shadows: disagreement), a quarter each for errors and latency. "harmful": one
+/// of them is surely beyond its limit. "harmless": all of those looked at are surely within. The
+/// verdict is the one of this look alone.
 Comparison JudgeComparison(const ComparisonPlan& plan, const ComparisonCounts& counts);
 inline constexpr std::uint64_t kLeastLatencies = 30;
 

@@ -17,6 +17,7 @@ constexpr double kConfidence = 0.95;
 constexpr double kNormal95 = 1.959963984540054;
 constexpr double kRangeMargin = 0.1;  // Of the reference's range, beyond its ends.
 constexpr double kKnownQuantile = 0.95;
+constexpr std::size_t kMostCategories = 20;  // Different values of a feature of codes.
 constexpr std::array<std::size_t, 17> kGrid = {20,  25,  32,  40,  50,  64,  80,   100, 128,
                                                160, 200, 256, 320, 400, 500, 1000, 2000};
 
@@ -44,6 +45,8 @@ Finding FindingOf(const WindowRows& window, const Statistic& statistic, const Pr
       return Named(window, FindingKind::kEmbeddingDrift, "mean", "mean_shift");
     case Statistic::Kind::kDistance:
       return Named(window, FindingKind::kEmbeddingDrift, "distance", "ks");
+    case Statistic::Kind::kDiscrepancy:
+      return Named(window, FindingKind::kEmbeddingDrift, "shape", "mmd");
     case Statistic::Kind::kConfidence:
       return Named(window, FindingKind::kPredictionDrift, "confidence", "ks");
     case Statistic::Kind::kPredictedShares:
@@ -122,6 +125,40 @@ Finding FindingOf(const WindowRows& window, const RareCount& count, double level
     finding.effect_high = interval->high;
   }
   return finding;
+}
+
+/// Features whose values are whole numbers of which few differ: codes of categories, for which a
+/// value that was never seen is no larger or smaller one.
+std::vector<RareCount> CountNew(const WindowRows& window, const Profile& profile) {
+  std::vector<RareCount> counts;
+  for (std::size_t f = 0; f < profile.features.size(); ++f) {
+    std::map<double, std::uint64_t> seen;
+    std::uint64_t known = 0;
+    for (const auto& row : profile.rows) {
+      const double value = f < row.features.size() ? row.features[f] : std::nan("");
+      if (!std::isfinite(value)) continue;
+      ++known;
+      if (value != std::floor(value) || seen.size() > kMostCategories) {
+        seen.clear();
+        known = 0;
+        break;
+      }
+      ++seen[value];
+    }
+    // Of one value alone nobody knows whether it is a code.
+    if (known < kLeastReferenceRows || seen.size() < 2 || seen.size() > kMostCategories) continue;
+    RareCount fresh{FindingKind::kDataQuality, "new " + profile.features[f].name, 0, 0, 0, known};
+    // So many rows are expected to be of values that were not seen (Good 1953).
+    for (const auto& [value, times] : seen) fresh.reference_hits += times == 1 ? 1 : 0;
+    for (const auto& row : window.rows) {
+      const double value = f < row.features.size() ? row.features[f] : std::nan("");
+      if (!std::isfinite(value) || !row.quality_problems.empty()) continue;
+      ++fresh.rows;
+      if (!seen.contains(value)) ++fresh.hits;
+    }
+    if (fresh.rows > 0) counts.push_back(std::move(fresh));
+  }
+  return counts;
 }
 
 struct Neighbour {
@@ -249,8 +286,13 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
     judgement.not_applicable = "the window is empty";
     return judgement;
   }
-  const double allowed =
+  const double of_window =
       AllowedPerWindow(policy, window.rows.size()) / static_cast<double>(std::max(kinds, 1));
+  const double keys = static_cast<double>(std::max<std::size_t>(policy.slice_keys.size(), 1));
+  const double allowed =
+      window.slice.empty()
+          ? of_window
+          : of_window * budget::kSliceWindows / (budget::kDriftPair + budget::kDriftSingle) / keys;
 
   std::vector<const ObservedRow*> sound;
   for (const auto& row : window.rows) {
@@ -260,6 +302,10 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
   judgement.flawed_rows = window.rows.size() - sound.size();
 
   judgement.rare = CountRare(window, profile, profile == nullptr ? 0 : profile->held_out_rows);
+  if (profile != nullptr) {
+    auto fresh = CountNew(window, *profile);
+    std::move(fresh.begin(), fresh.end(), std::back_inserter(judgement.rare));
+  }
   judgement.rare_level = allowed * budget::kRare / (2 * static_cast<double>(judgement.rare.size()));
   for (const auto& count : judgement.rare) {
     judgement.findings.push_back(FindingOf(window, count, judgement.rare_level));
@@ -276,21 +322,19 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
       }
     }
   }
-  if (profile == nullptr) {
-    judgement.not_applicable = "the model's package has no profile";
+  const auto not_applicable = [&](std::string why) {
+    judgement.not_applicable = why;
+    judgement.findings.push_back(
+        Named(window, FindingKind::kFeatureDrift, std::move(why), kNotApplicable));
+    judgement.standardized.push_back(0);
     return judgement;
-  }
+  };
+  if (profile == nullptr) return not_applicable("the model's package has no profile");
   const auto prepared = Prepare(window.model.model_version_id, *profile);
-  if (!prepared) {
-    judgement.not_applicable = prepared.error().message;
-    return judgement;
-  }
+  if (!prepared) return not_applicable(prepared.error().message);
   const JudgeReference& reference = (*prepared)->reference();
   judgement.reference_accuracy = reference.accuracy();
-  if (sound.empty()) {
-    judgement.not_applicable = "every row breaks a quality rule";
-    return judgement;
-  }
+  if (sound.empty()) return not_applicable("every row breaks a quality rule");
   const PlacedRows placed = reference.Place(TableOf(sound, *profile));
   std::vector<std::uint32_t> all(sound.size());
   std::iota(all.begin(), all.end(), 0U);
@@ -323,19 +367,16 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
     variance += p * (1 - p) / (n * n);
   }
   // The calibration itself knows the accuracy only as well as the reference does.
-  const double a = reference.accuracy();
-  variance += std::max(a * (1 - a), 0.5 / static_cast<double>(reference.rows())) /
-              static_cast<double>(reference.rows());
+  variance += reference.AccuracyVariance();
   judgement.expected_accuracy = expected;
   judgement.expected_low = std::max(0.0, expected - kNormal95 * std::sqrt(variance));
   judgement.expected_high = std::min(1.0, expected + kNormal95 * std::sqrt(variance));
 
   const auto table = (*prepared)->Thresholds(sound.size());
   if (!table) {
-    judgement.not_applicable = "only " + std::to_string(sound.size()) +
-                               " rows are sound, and drift needs " +
-                               std::to_string(PreparedReference::kLeastRows);
-    return judgement;
+    return not_applicable("only " + std::to_string(sound.size()) +
+                          " rows are sound, and drift needs " +
+                          std::to_string(PreparedReference::kLeastRows));
   }
   judgement.pair_level = table->tail().Level(allowed * budget::kDriftPair, 2);
   judgement.single_level =
@@ -343,7 +384,7 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
   for (std::size_t s = 0; s < values.size(); ++s) {
     if (!table->Varies(s)) continue;
     Finding finding = FindingOf(window, reference.statistics()[s], *profile);
-    const double standardized = table->Standardized(s, values[s]);
+    double standardized = table->Standardized(s, values[s]);
     finding.statistic = values[s];
     finding.threshold = table->Unstandardized(s, judgement.pair_level);
     finding.fires = standardized > judgement.single_level;
@@ -357,6 +398,14 @@ Judgement WindowJudge::Judge(const WindowRows& window, const Profile* profile,
       // Both are norms: by the triangle's inequality chance moves them by its own norm at most.
       finding.effect_low = std::max(0.0, values[s] - table->Usual(s));
       finding.effect_high = values[s] + table->Usual(s);
+    }
+    // A loss that the answers' own luck could make up is none to tell of, however steady the
+    // reference is.
+    if (reference.statistics()[s].kind == Statistic::Kind::kExpectedLoss &&
+        finding.effect_low <= 0) {
+      standardized = std::min(standardized, judgement.pair_level);
+      finding.statistic = std::min(finding.statistic, finding.threshold);
+      finding.fires = false;
     }
     if (standardized > judgement.strongest) {
       judgement.strongest = standardized;

@@ -24,8 +24,13 @@ inline constexpr double kRare = 0.15;         // Missing, never-seen and out-of-
                                               // that break rules: divided by their number.
 inline constexpr double kOutcomes =
     0.20;                                // Blocks of outcomes, pairs of them, ADWIN: a third each.
-inline constexpr double kSlices = 0.10;  // Outcomes of slices: divided by their number.
+inline constexpr double kSlices = 0.05;  // Outcomes of slices: divided by their number.
+inline constexpr double kSliceWindows = 0.05;  // Drift of slices: divided by the number of keys, as
+                                               // a prediction is in one slice of each.
 }  // namespace budget
+
+/// Method of a finding whose subject says why drift could not be judged.
+inline constexpr char kNotApplicable[] = "not_applicable";
 
 /// A model's reference with everything that is worked out once. Immutable but for the tables, which
 /// are made when first asked for. Thread-safe.
@@ -70,7 +75,7 @@ class PreparedReference {
 /// Something that hardly ever happens in the reference, counted.
 struct RareCount {
   FindingKind kind = FindingKind::kDataQuality;
-  std::string subject;  // "missing <feature>", "unknown <feature>", "range <feature>", "quality".
+  std::string subject;  // "missing|unknown|range|new <feature>", "quality".
   std::uint64_t hits = 0;
   std::uint64_t rows = 0;
   std::uint64_t reference_hits = 0;
@@ -125,8 +130,9 @@ class WindowJudge {
   Result<std::shared_ptr<PreparedReference>> Prepare(const std::string& model_version_id,
                                                      const Profile& profile);
 
-  /// `kinds` is how many kinds of windows ("count", "time") share the budget. Without a profile
-  /// only what needs none is judged. Never fails for what a window holds.
+  /// `kinds` is how many kinds of windows ("count", "time") share the budget. The window of a slice
+  /// has kSliceWindows of it, and nothing for what is rare. Without a profile only what needs none
+  /// is judged. Never fails for what a window holds.
   Judgement Judge(const WindowRows& window, const Profile* profile, const MonitoringPolicy& policy,
                   int kinds = 1);
 

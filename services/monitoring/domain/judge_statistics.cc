@@ -1,15 +1,21 @@
 #include "tidewheel/monitoring/domain/judge_statistics.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
+
+#include "tidewheel/base/random.h"
 
 namespace tidewheel::monitoring {
 namespace {
 
 constexpr std::size_t kLeastValues = 20;  // Of a feature that is there, in the reference.
 constexpr double kRidge = 1e-3;           // Of the mean variance, added to the covariance.
+
+constexpr std::size_t kBandwidthRows = 128;  // Whose pairs say how wide the kernel is.
+constexpr std::uint64_t kWaveSeed = 0x77617665;
 
 bool IsKolmogorov(Statistic::Kind kind) {
   return kind == Statistic::Kind::kFeature || kind == Statistic::Kind::kDistance ||
@@ -155,7 +161,6 @@ JudgeReference::JudgeReference(const RowTable& table, std::span<const std::uint3
     for (auto& value : covariance) value /= static_cast<double>(n);
     factor_ = Cholesky(std::move(covariance), e);
   }
-  own_whitened_.clear();
   std::vector<double> own_distance;
   if (!factor_.empty()) {
     own_whitened_.resize(n * e);
@@ -167,6 +172,26 @@ JudgeReference::JudgeReference(const RowTable& table, std::span<const std::uint3
       Whiten(factor_, row);
       own_distance.push_back(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
     }
+    // exp(-d^2 / 2s^2), s^2 the median of the squared distances: its spectrum is normal.
+    std::vector<double> distances;
+    const std::size_t step = std::max<std::size_t>(1, n / kBandwidthRows);
+    for (std::size_t r = 0; r < n; r += step) {
+      for (std::size_t q = 0; q < r; q += step) {
+        double sum = 0;
+        for (std::size_t k = 0; k < e; ++k) {
+          const double difference = own_whitened_[r * e + k] - own_whitened_[q * e + k];
+          sum += difference * difference;
+        }
+        distances.push_back(sum);
+      }
+    }
+    const auto median = distances.begin() + static_cast<std::ptrdiff_t>(distances.size() / 2);
+    std::nth_element(distances.begin(), median, distances.end());
+    const double width = distances.empty() ? 1 : std::sqrt(std::max(*median, 1e-6));
+    Random random(kWaveSeed);
+    frequencies_.resize(kWaves / 2 * e);
+    for (auto& frequency : frequencies_) frequency = random.Normal() / width;
+    own_waves_ = WavesOf(own_whitened_, n);
   }
 
   const auto sorted = [&](auto&& value_of) {
@@ -200,6 +225,7 @@ JudgeReference::JudgeReference(const RowTable& table, std::span<const std::uint3
   columns_.push_back(sorted([&](std::uint32_t r) { return table.confidence[indices_[r]]; }));
   statistics_.push_back({Statistic::Kind::kConfidence, 0});
   statistics_.push_back({Statistic::Kind::kMeanShift, 0});
+  statistics_.push_back({Statistic::Kind::kDiscrepancy, 0});
   statistics_.push_back({Statistic::Kind::kPredictedShares, 0});
   statistics_.push_back({Statistic::Kind::kExpectedLoss, 0});
 
@@ -251,13 +277,38 @@ void JudgeReference::Weigh(std::span<const double> class_weights) {
   }
   const std::size_t e = factor_.empty() ? 0 : table_->embedding_numbers;
   centre_.assign(e, 0);
+  mean_wave_.assign(e > 0 ? kWaves : 0, 0);
   predicted_shares_.assign(table_->classes, 0);
   accuracy_ = 0;
   for (std::size_t r = 0; r < n; ++r) {
     for (std::size_t k = 0; k < e; ++k) centre_[k] += weights_[r] * own_whitened_[r * e + k];
+    for (std::size_t k = 0; k < mean_wave_.size(); ++k) {
+      mean_wave_[k] += weights_[r] * own_waves_[r * kWaves + k];
+    }
     predicted_shares_[table_->predicted[indices_[r]]] += weights_[r];
     accuracy_ += weights_[r] * own_expected_[r];
   }
+}
+
+std::vector<double> JudgeReference::WavesOf(std::span<const double> whitened,
+                                            std::size_t rows) const {
+  const std::size_t e = 2 * frequencies_.size() / kWaves;
+  std::vector<double> waves(rows * kWaves);
+  // Sine and cosine of each frequency in turn need no random phase.
+  for (std::size_t r = 0; r < rows; ++r) {
+    for (std::size_t k = 0; k < kWaves; k += 2) {
+      const double* const frequency = frequencies_.data() + (k / 2) * e;
+      const double at = std::inner_product(frequency, frequency + e, whitened.data() + r * e, 0.0);
+      waves[r * kWaves + k] = std::cos(at);
+      waves[r * kWaves + k + 1] = std::sin(at);
+    }
+  }
+  return waves;
+}
+
+double JudgeReference::AccuracyVariance() const {
+  const double n = static_cast<double>(rows());
+  return std::max(accuracy_ * (1 - accuracy_), 0.5 / n) / n;
 }
 
 double JudgeReference::distance_quantile(double share) const {
@@ -312,9 +363,10 @@ PlacedRows JudgeReference::Place(const RowTable& table) const {
       Whiten(factor_, row);
       placed.distance.push_back(std::inner_product(row.begin(), row.end(), row.begin(), 0.0));
     }
+    placed.waves = WavesOf(placed.whitened, table.rows);
   }
   for (const double confidence : table.confidence) {
-    placed.expected.push_back(calibration_.at.empty() ? confidence : calibration_(confidence));
+    placed.expected.push_back(ExpectedRight(confidence));
   }
   const std::vector<double> nothing(table.rows, std::numeric_limits<double>::quiet_NaN());
   std::size_t c = 0;
@@ -372,6 +424,21 @@ void JudgeReference::Evaluate(const PlacedRows& placed, std::span<const std::uin
           squares += difference * difference;
         }
         out[s] = std::sqrt(squares);
+        break;
+      }
+      case Statistic::Kind::kDiscrepancy: {
+        out[s] = 0;
+        if (placed.waves.empty()) break;
+        std::array<double, kWaves> sums{};
+        for (const auto row : chosen) {
+          for (std::size_t k = 0; k < kWaves; ++k) sums[k] += placed.waves[row * kWaves + k];
+        }
+        double squares = 0;
+        for (std::size_t k = 0; k < kWaves; ++k) {
+          const double difference = sums[k] / n - mean_wave_[k];
+          squares += difference * difference;
+        }
+        out[s] = std::sqrt(squares / (kWaves / 2));
         break;
       }
       case Statistic::Kind::kPredictedShares: {

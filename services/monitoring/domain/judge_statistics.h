@@ -28,7 +28,7 @@ struct RowTable {
 
 /// The held-out rows of a profile, on which its model was not trained. kFailedPrecondition: fewer
 /// than kLeastReferenceRows.
-inline constexpr std::size_t kLeastReferenceRows = 60;
+inline constexpr std::size_t kLeastReferenceRows = 30;
 Result<RowTable> HeldOutRows(const Profile& profile);
 /// `rows` as the profile sees them: an embedding of another length counts as none.
 RowTable TableOf(std::span<const ObservedRow* const> rows, const Profile& profile);
@@ -42,6 +42,7 @@ struct Statistic {
     kFeature,          // Kolmogorov-Smirnov distance of a feature's values.
     kMeanShift,        // Mahalanobis length of the difference of the mean embeddings.
     kDistance,         // Kolmogorov-Smirnov distance of the embeddings' own distances.
+    kDiscrepancy,      // Maximum mean discrepancy of the embeddings (Gretton et al. 2012).
     kConfidence,       // Kolmogorov-Smirnov distance of the top probabilities.
     kPredictedShares,  // Total variation of the predicted classes' shares.
     kExpectedLoss,     // Reference's accuracy less the window's expected one (CBPE).
@@ -62,9 +63,14 @@ struct PlacedRows {
   std::vector<Column> columns;   // One for each statistic that is a KS distance, in their order.
   std::vector<double> whitened;  // Rows x embedding numbers: covariance of the reference is unit.
   std::vector<double> distance;  // Squared Mahalanobis distances to the reference's mean.
+  std::vector<double> waves;     // Rows x kWaves: random Fourier features of `whitened`.
   std::vector<double> expected;  // Probability of being right, calibrated on the reference.
   std::vector<std::uint32_t> predicted;
 };
+
+/// Numbers that stand for the Gaussian kernel: the mean of as many random waves differs between two
+/// samples by their discrepancy, at a cost that is linear in the rows (Rahimi, Recht 2007).
+inline constexpr std::size_t kWaves = 64;
 
 /// A sample that windows are held against. Each row has a weight, so that the same rows can stand
 /// for traffic with other shares of classes. Immutable; any number of threads may ask it.
@@ -84,6 +90,13 @@ class JudgeReference {
   std::size_t rows() const { return indices_.size(); }
   /// Counts of given (row) and predicted class, without weights.
   const std::vector<std::uint64_t>& confusion() const { return confusion_; }
+  /// What the calibration makes of a confidence, and how sure the reference is of its accuracy.
+  double ExpectedRight(double confidence) const {
+    return calibration_.at.empty() ? confidence : calibration_(confidence);
+  }
+  double AccuracyVariance() const;
+  /// Of the embeddings' waves, weighted; empty without embeddings.
+  const std::vector<double>& mean_wave() const { return mean_wave_; }
   /// Share of the reference's own rows whose distance is above; of the 0.99 quantile 0.01.
   double distance_quantile(double share) const;
 
@@ -101,6 +114,7 @@ class JudgeReference {
   };
 
   void Weigh(std::span<const double> class_weights);
+  std::vector<double> WavesOf(std::span<const double> whitened, std::size_t rows) const;
   PlacedRows::Column PlaceColumn(const SortedColumn& column, std::span<const double> values) const;
 
   const RowTable* table_;
@@ -109,8 +123,11 @@ class JudgeReference {
   std::vector<SortedColumn> columns_;  // Of the KS statistics, in their order.
   std::vector<double> weights_;        // Of the rows; sum to 1.
   std::vector<double> centre_;         // Of the embeddings, weighted.
-  std::vector<double> middle_;         // The same without weights: distances are from here.
-  std::vector<double> factor_;         // Lower Cholesky factor of the covariance.
+  std::vector<double> frequencies_;    // kWaves / 2 x embedding numbers: the kernel's spectrum.
+  std::vector<double> own_waves_;
+  std::vector<double> mean_wave_;  // Weighted.
+  std::vector<double> middle_;     // The same without weights: distances are from here.
+  std::vector<double> factor_;     // Lower Cholesky factor of the covariance.
   std::vector<double> own_whitened_;
   std::vector<double> own_expected_;
   std::vector<double> predicted_shares_;

@@ -98,6 +98,66 @@ TEST(WindowJudgeTest, TheDefaultBudgetLetsThousandsOfCalmWindowsPass) {
   EXPECT_LE(alarms, 2);
 }
 
+struct SmallReferenceCase {
+  std::size_t reference_rows;
+  double separation;  // At 3.2 one answer of 20 is wrong, at 6 and 8 hardly any row is doubtful.
+  double stray_share;
+};
+
+class SmallReferenceTest : public ::testing::TestWithParam<SmallReferenceCase> {};
+
+TEST_P(SmallReferenceTest, KeepsTheBudgetAndSeesALargeChange) {
+  const auto& [reference_rows, separation, stray_share] = GetParam();
+  MonitoringPolicy policy;
+  constexpr std::uint64_t kWorlds = 8;
+  constexpr std::uint64_t kWindows = 60;
+  int alarms = 0;
+  int found = 0;
+  for (std::uint64_t world = 0; world < kWorlds; ++world) {
+    // Traffic is far from being as small a sample as the reference.
+    MadeUpTraffic traffic(10'000 * reference_rows + world, reference_rows, 2'000,
+                          {separation, stray_share});
+    WindowJudge judge;
+    double before = 0;
+    for (std::uint64_t number = 1; number <= kWindows; ++number) {
+      const auto judgement = judge.Judge(traffic.Window(number, 50), &traffic.profile(), policy);
+      ASSERT_EQ(judgement.not_applicable, "");
+      alarms += judgement.SingleShare() > 1 || (judgement.PairShare() > 1 && before > 1) ? 1 : 0;
+      before = judgement.PairShare();
+    }
+    bool seen = false;
+    before = 0;
+    for (std::uint64_t number = 1; number <= 4; ++number) {
+      const auto judgement = judge.Judge(traffic.Window(kWindows + number, 50, Change::kTurned),
+                                         &traffic.profile(), policy);
+      seen = seen || judgement.SingleShare() > 1 || (judgement.PairShare() > 1 && before > 1);
+      before = judgement.PairShare();
+    }
+    found += seen ? 1 : 0;
+  }
+
+  // 24,000 predictions of a budget of one in 300,000: 0.08 are expected, the 95 % interval ends at
+  // 1.
+  EXPECT_LE(alarms, 1);
+  // Below 60 rows not even a large change is certain to be seen in 200 predictions.
+  EXPECT_GE(found, static_cast<int>(reference_rows < 60 ? kWorlds / 4 : kWorlds));
+  std::printf("%zu rows: %d false alarms in %llu windows, the change found in %d of %llu worlds\n",
+              reference_rows, alarms, static_cast<unsigned long long>(kWorlds * kWindows), found,
+              static_cast<unsigned long long>(kWorlds));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Sizes, SmallReferenceTest,
+    ::testing::Values(SmallReferenceCase{30, 3.2, 0}, SmallReferenceCase{30, 6, 0.01},
+                      SmallReferenceCase{60, 3.2, 0}, SmallReferenceCase{60, 6, 0},
+                      SmallReferenceCase{60, 8, 0.01}, SmallReferenceCase{180, 6, 0.03},
+                      SmallReferenceCase{180, 8, 0}, SmallReferenceCase{1'000, 3.2, 0.01},
+                      SmallReferenceCase{1'000, 6, 0}),
+    [](const auto& test) {
+      return "Rows" + std::to_string(test.param.reference_rows) + "Apart" +
+             std::to_string(static_cast<int>(10 * test.param.separation));
+    });
+
 TEST(WindowJudgeTest, ASevereChangeIsFoundInTheWindowThatItBeginsInOrTheNext) {
   MonitoringPolicy policy;
   int known = 0;
@@ -134,11 +194,14 @@ TEST(WindowJudgeTest, WhatCannotBeJudgedSaysWhy) {
   MadeUpTraffic traffic(4);
   WindowJudge judge;
   const auto window = traffic.Window(1, 50);
-  EXPECT_NE(judge.Judge(window, nullptr, {}).not_applicable.find("no profile"), std::string::npos);
+  const auto without = judge.Judge(window, nullptr, {});
+  EXPECT_NE(without.not_applicable.find("no profile"), std::string::npos);
+  EXPECT_EQ(without.findings.back().method, kNotApplicable);
+  EXPECT_EQ(without.findings.back().subject, without.not_applicable);
 
   Profile small = traffic.profile();
-  small.rows.resize(30);
-  EXPECT_NE(judge.Judge(window, &small, {}).not_applicable.find("30 held-out rows"),
+  small.rows.resize(20);
+  EXPECT_NE(judge.Judge(window, &small, {}).not_applicable.find("20 held-out rows"),
             std::string::npos);
 
   WindowJudge again;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace tidewheel::monitoring {
 namespace {
@@ -23,14 +24,23 @@ Resampled Resample(const RowTable& held_out, std::size_t window_rows, std::uint6
   std::vector<std::vector<double>> values;  // By window, the statistics.
   std::vector<std::uint32_t> chosen(window_rows);
   for (std::size_t s = 0; s < options.splits; ++s) {
-    const auto [reference_half, traffic_half] = StratifiedHalves(held_out, random);
+    const auto [reference_half, traffic_half] = RandomHalves(held_out, random);
     const JudgeReference reference(held_out, reference_half);
     count = reference.statistics().size();
     const PlacedRows placed = reference.Place(held_out);
+    const double unseen = 1 - std::pow(random.Uniform(), 1 / static_cast<double>(held_out.rows));
     for (std::size_t w = 0; w < options.windows; ++w) {
       for (auto& row : chosen) row = traffic_half[random.Below(traffic_half.size())];
       std::vector<double> each(count);
       reference.Evaluate(placed, chosen, each);
+      std::size_t doubtful = 0;
+      for (std::size_t i = 0; i < window_rows; ++i) doubtful += random.Uniform() < unseen ? 1 : 0;
+      const double share = static_cast<double>(doubtful) / static_cast<double>(window_rows);
+      for (std::size_t j = 0; j < count; ++j) {
+        if (reference.statistics()[j].kind != Statistic::Kind::kExpectedLoss) continue;
+        const double guessing = 1 / static_cast<double>(held_out.classes);
+        each[j] += share * std::max(0.0, reference.accuracy() - each[j] - guessing);
+      }
       values.push_back(std::move(each));
     }
   }
@@ -75,6 +85,15 @@ double AllowedPerWindow(const MonitoringPolicy& policy, std::size_t predictions)
   const double period = policy.false_alarm_days * policy.predictions_per_day;
   if (!(period > 0) || !(policy.max_false_alarms > 0)) return 1e-9;
   return std::clamp(policy.max_false_alarms * static_cast<double>(predictions) / period, 1e-9, 0.1);
+}
+
+std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> RandomHalves(
+    const RowTable& table, Random& random) {
+  std::vector<std::uint32_t> rows(table.rows);
+  std::iota(rows.begin(), rows.end(), 0U);
+  for (std::size_t i = rows.size(); i > 1; --i) std::swap(rows[i - 1], rows[random.Below(i)]);
+  const auto middle = rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / 2);
+  return {{rows.begin(), middle}, {middle, rows.end()}};
 }
 
 std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> StratifiedHalves(

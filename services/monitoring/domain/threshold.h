@@ -16,6 +16,10 @@ namespace tidewheel::monitoring {
 /// over its predictions.
 double AllowedPerWindow(const MonitoringPolicy& policy, std::size_t predictions);
 
+/// Two disjoint halves of the rows, drawn at random: the classes' shares differ between them as
+/// they do between a finite reference and its traffic.
+std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> RandomHalves(
+    const RowTable& table, Random& random);
 /// Two disjoint halves of the rows, each with half of every given class.
 std::pair<std::vector<std::uint32_t>, std::vector<std::uint32_t>> StratifiedHalves(
     const RowTable& table, Random& random);
@@ -50,7 +54,11 @@ class GroupedTail {
 /// The reference is finite, and so is the traffic that a calm window comes from; both differ by
 /// chance, which all windows of a model then share. So the held-out rows are split into two
 /// disjoint halves again and again: one is the reference, from the other windows are drawn with
-/// replacement. That overstates the chance a little, as a half is smaller than the whole. Each
+/// replacement. That overstates the chance a little, as a half is smaller than the whole. What no
+/// row of n shows cannot be drawn from them, though a share of Beta(1, n) of all rows may be more
+/// doubtful than any of the n (the mass beyond the largest of n exchangeable numbers): such rows,
+/// as doubtful as guessing, are mixed into the windows, each split with a share of its own. Without
+/// them a small reference without a doubtful row would take the first one for drift. Each
 /// statistic is brought to mean 0 and deviation 1 over all such windows, and a window's number is
 /// the largest of its statistics (the max-statistic of Westfall, Young 1993): however many there
 /// are and however they depend, the family has the budget once.

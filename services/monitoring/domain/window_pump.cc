@@ -57,7 +57,14 @@ Result<void> WindowPump::TellWindow(WindowRows window) {
   if (!policy) return policy.error();
   const auto profile = profiles_.ProfileOf(window.model);
   if (!profile) return profile.error();
-  if (*profile) AlignFeatures(**profile, &window);
+  if (*profile) {
+    AlignFeatures(**profile, &window);
+    if (window.before != nullptr) {
+      WindowRows before = *window.before;
+      AlignFeatures(**profile, &before);
+      window.before = std::make_shared<const WindowRows>(std::move(before));
+    }
+  }
   const auto told = listener_->OnWindow(window, profile->get(), *policy);
   if (told) counters_.windows.Add(1);
   return told;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -63,6 +64,8 @@ struct WindowRows {
   std::vector<std::string> classes;   // Names by class index.
   std::vector<std::string> features;  // Names of ObservedRow::features.
   std::vector<ObservedRow> rows;
+  /// The closed window before, of all traffic by count; null: it is not known any more.
+  std::shared_ptr<const WindowRows> before;
 
   WindowKey key() const { return {model, slice, kind, number}; }
 };

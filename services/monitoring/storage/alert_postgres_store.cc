@@ -461,6 +461,8 @@ Result<std::uint64_t> PostgresAlertStore::Forget(Timestamp before) {
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<std::uint64_t> {
     tx.exec_params0("DELETE FROM notifications WHERE coalesce(delivered_at, abandoned_at) < $1",
                     before);
+    // The bus keeps nothing as long, so none of them comes again.
+    tx.exec_params0("DELETE FROM inbox WHERE received_at < $1", before);
     return static_cast<std::uint64_t>(
         tx.exec_params0(
               "DELETE FROM findings WHERE last_at < $1 AND NOT fires AND alert_id IS NULL", before)

@@ -224,10 +224,24 @@ TEST_F(PostgresAlertStoreTest, FindingsOfAWindowAreReplacedAndForgotten) {
   filter.firing_only = true;
   EXPECT_THAT(alerts_->ListFindings(filter, {})->items, SizeIs(1));
 
+  ASSERT_TRUE(pool_
+                  ->InTransaction([](pqxx::work& tx) -> Result<void> {
+                    tx.exec0(
+                        "INSERT INTO inbox (consumer, event_id, received_at) VALUES "
+                        "('alerts', gen_random_uuid(), '2001-01-01Z'), "
+                        "('alerts', gen_random_uuid(), now())");
+                    return {};
+                  })
+                  .ok());
+
   const auto forgotten = alerts_->Forget(At(2));
 
   ASSERT_TRUE(forgotten.ok()) << forgotten.error().message;
   EXPECT_EQ(*forgotten, 1U);
+  const auto ids = pool_->ReadOnly([](pqxx::transaction_base& tx) -> Result<int> {
+    return tx.exec1("SELECT count(*) FROM inbox")[0].as<int>();
+  });
+  EXPECT_EQ(*ids, 1);
 }
 
 TEST_F(PostgresAlertStoreTest, NotificationsWaitTheirTurnAndAreLeased) {

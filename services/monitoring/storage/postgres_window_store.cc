@@ -20,6 +20,7 @@ constexpr int kStreamsAtOnce = 512;
 constexpr int kWindowsAtOnce = 50;      // Closed in one transaction.
 constexpr int kOutcomesAtOnce = 5'000;  // Numbered in one transaction.
 constexpr int kOutcomesTold = 500;
+constexpr std::size_t kMostRemembered = 64;  // Windows with their rows, in memory.
 constexpr int kTellLock = 0x74656c6c;  // The first half of an advisory lock, the model the second.
 
 // A stream is due when a late row has come, when there are rows enough for a window (whether the
@@ -140,6 +141,8 @@ constexpr char kWindowToTell[] =
 constexpr char kWindowTold[] =
     "UPDATE windows SET judged = true WHERE stream_id = $1 AND kind = $2 AND number = $3 "
     "AND fingerprint = $4 AND closed";
+constexpr char kClosedWindow[] =
+    "SELECT * FROM windows WHERE stream_id = $1 AND kind = 'count' AND number = $2 AND closed";
 constexpr char kOutcomesToTell[] =
     " FROM joined_outcomes j JOIN models m ON m.id = j.model_id "
     "JOIN predictions p ON p.model_id = j.model_id AND p.request_id = j.request_id AND "
@@ -440,11 +443,41 @@ Result<bool> PostgresWindowStore::TellWindow(int model_id, const Teller& teller)
     const auto& window = windows[0];
     auto rows = ReadRows(tx, window, **model);
     if (!rows) return rows.error();
+    std::shared_ptr<const WindowRows> kept;
+    if (rows->slice.empty() && rows->kind == "count") {
+      kept = std::make_shared<const WindowRows>(*rows);
+      rows->before = Last(model_id, rows->number - 1);
+      if (rows->before == nullptr && rows->number > 1) {
+        // Another copy told it, or this one before it was started again.
+        const auto before = tx.exec_params(kClosedWindow, window["stream_id"].as<int>(),
+                                           static_cast<std::int64_t>(rows->number) - 1);
+        if (!before.empty()) {
+          auto read = ReadRows(tx, before[0], **model);
+          if (!read) return read.error();
+          if (!read->rows.empty()) {
+            rows->before = std::make_shared<const WindowRows>(*std::move(read));
+          }
+        }
+      }
+    }
     if (const auto told = teller.window(*std::move(rows)); !told) return told.error();
+    if (kept != nullptr) Remember(model_id, std::move(kept));
     tx.exec_params0(kWindowTold, window["stream_id"].as<int>(), window["kind"].c_str(),
                     window["number"].as<std::int64_t>(), window["fingerprint"].as<std::int64_t>());
     return true;
   });
+}
+
+std::shared_ptr<const WindowRows> PostgresWindowStore::Last(int model_id, std::uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  const auto found = last_.find(model_id);
+  return found != last_.end() && found->second->number == number ? found->second : nullptr;
+}
+
+void PostgresWindowStore::Remember(int model_id, std::shared_ptr<const WindowRows> window) {
+  const std::lock_guard lock(mutex_);
+  if (last_.size() >= kMostRemembered && !last_.contains(model_id)) last_.clear();
+  last_[model_id] = std::move(window);
 }
 
 Result<std::size_t> PostgresWindowStore::TellOutcomes(int model_id, const Teller& teller) {

@@ -1,5 +1,9 @@
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 
 #include "tidewheel/monitoring/domain/window_store.h"
@@ -29,8 +33,14 @@ class PostgresWindowStore final : public WindowStore {
   Result<bool> TellWindow(int model_id, const Teller& teller);
   Result<std::size_t> TellOutcomes(int model_id, const Teller& teller);
 
+  /// What was told last of each model: most often the window before the next one.
+  std::shared_ptr<const WindowRows> Last(int model_id, std::uint64_t number);
+  void Remember(int model_id, std::shared_ptr<const WindowRows> window);
+
   postgres::Pool& pool_;
   ModelCatalog& catalog_;
+  std::mutex mutex_;  // Guards last_.
+  std::map<int, std::shared_ptr<const WindowRows>> last_;
 };
 
 }  // namespace tidewheel::monitoring

@@ -386,6 +386,40 @@ TEST_F(PostgresWindowStoreTest, OutcomesAreToldInTheOrderTheyWereObserved) {
   EXPECT_EQ(heard.back(), "r-0");
 }
 
+TEST_F(PostgresWindowStoreTest, AWindowComesWithTheOneBeforeAlsoAfterARestart) {
+  std::vector<Prediction> predictions;
+  for (int i = 0; i < 40; ++i) predictions.push_back(Answer(i));
+  Add(predictions, 40);
+  copy_->CutAll();
+  std::vector<std::string> told;
+  const auto tell = [&](PostgresWindowStore& store, bool fail) {
+    return store.Tell(
+        {.window = [&](WindowRows window) -> Result<void> {
+           std::string before = "none";
+           if (window.before != nullptr) {
+             before = std::to_string(window.before->number) + " of " +
+                      std::to_string(window.before->rows.size());
+             EXPECT_EQ(window.before->rows.back().index, 0U);
+             EXPECT_LT(window.before->last_at, window.first_at);
+           }
+           if (fail) return Error{ErrorCode::kUnavailable, "not now"};
+           told.push_back(std::to_string(window.number) + " after " + before);
+           return {};
+         },
+         .outcomes = [](const WindowRows&, std::uint64_t) -> Result<void> { return {}; }});
+  };
+
+  ASSERT_TRUE(tell(windows(), false).ok());
+  ASSERT_TRUE(tell(windows(), false).ok());
+  EXPECT_FALSE(tell(windows(), true).ok());
+  StorageCopy again(*pool_);
+  ASSERT_TRUE(tell(again.windows, false).ok());
+  ASSERT_TRUE(tell(again.windows, false).ok());
+
+  EXPECT_THAT(told, ::testing::ElementsAre("1 after none", "2 after 1 of 10", "3 after 2 of 10",
+                                           "4 after 3 of 10"));
+}
+
 TEST_F(PostgresWindowStoreTest, OfOneModelOnlyOneIsToldAtATime) {
   std::vector<Prediction> predictions;
   for (int i = 0; i < 200; ++i) predictions.push_back(Answer(i));

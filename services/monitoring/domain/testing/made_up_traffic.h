@@ -24,9 +24,17 @@ class MadeUpTraffic {
 
   enum class Change { kNone, kTurned, kShares, kConcept, kDark };
 
+  struct World {
+    double separation = 3.2;  // Of the classes, in their deviations.
+    double stray_share = 0;   // Rows that are far from all others, each in its own way.
+  };
+
   explicit MadeUpTraffic(std::uint64_t seed, std::size_t reference_rows = 400,
                          std::size_t pool_rows = 400)
-      : random_(seed) {
+      : MadeUpTraffic(seed, reference_rows, pool_rows, World()) {}
+  MadeUpTraffic(std::uint64_t seed, std::size_t reference_rows, std::size_t pool_rows,
+                const World& world)
+      : world_(world), random_(seed) {
     Random matrix(4711);
     for (auto& number : projection_) number = matrix.Normal() / 2;
     for (auto& number : loadings_) number = matrix.Normal();
@@ -111,15 +119,20 @@ class MadeUpTraffic {
     std::vector<float> probabilities;
   };
 
-  static constexpr std::array<std::array<double, kLatent>, kClasses> kCentres = {
-      {{0, 0, 0, 0}, {3.2, 0, 0, 0}, {0, 3.2, 0, 0}}};
+  /// Red in the middle, the others on an axis of their own.
+  double Centre(std::size_t given, std::size_t axis) const {
+    return given > 0 && axis + 1 == given ? world_.separation : 0;
+  }
 
   Sample Draw(const std::array<double, kClasses>& shares = {0.45, 0.45, 0.10}) {
     double u = random_.Uniform();
     std::uint32_t given = 0;
     while (given + 1 < kClasses && u >= shares[given]) u -= shares[given++];
     std::array<double, kLatent> latent{};
-    for (std::size_t i = 0; i < kLatent; ++i) latent[i] = kCentres[given][i] + random_.Normal();
+    for (std::size_t i = 0; i < kLatent; ++i) latent[i] = Centre(given, i) + random_.Normal();
+    if (world_.stray_share > 0 && random_.Uniform() < world_.stray_share) {
+      for (auto& number : latent) number *= 3;
+    }
     return Measure(given, latent);
   }
 
@@ -132,7 +145,7 @@ class MadeUpTraffic {
     for (std::size_t k = 0; k < kClasses; ++k) {
       double squares = 0;
       for (std::size_t i = 0; i < kLatent; ++i) {
-        squares += (latent[i] - kCentres[k][i]) * (latent[i] - kCentres[k][i]);
+        squares += (latent[i] - Centre(k, i)) * (latent[i] - Centre(k, i));
       }
       weights[k] = std::exp(-squares / 2) + 1e-12;
       sum += weights[k];
@@ -211,6 +224,7 @@ class MadeUpTraffic {
     }
   }
 
+  const World world_;
   Random random_;
   std::array<double, kEmbedding * kLatent> projection_{};
   std::array<double, kFeatures * kLatent> loadings_{};
