@@ -6,6 +6,7 @@
 
 #include "tidewheel/base/ids.h"
 #include "tidewheel/cli/commands/command.h"
+#include "tidewheel/cli/commands/model_commands.h"
 #include "tidewheel/training/v1/cycle_service.grpc.pb.h"
 
 namespace tidewheel::cli {
@@ -193,7 +194,11 @@ Result<ExitStatus> Start(CommandLine& line, const CycleOptions& options) {
   request.set_actor(line.actor());
   request.set_reason(options.reason);
   request.set_with_labels_at_hand(options.labels_at_hand);
-  request.set_candidate_model_version_id(options.candidate);
+  if (!options.candidate.empty()) {
+    const auto candidate = FindModelVersion(line, options.candidate);
+    if (!candidate) return candidate.error();
+    request.set_candidate_model_version_id(candidate->model_version_id());
+  }
   request.set_override_reason(options.override_reason);
   const auto started = line.platform().Call(&Stub::StartCycle, request);
   if (!started) return started.error();
@@ -314,7 +319,8 @@ void AddCycleCommands(CommandLine& line) {
   command->add_flag("--labels-at-hand", options->labels_at_hand,
                     "Ask for no labels: take those that are there by now");
   command->add_option("--candidate", options->candidate,
-                      "Train nothing: hold this model version against the serving one");
+                      "Train nothing: hold this model version (id or TASK@VERSION) against the "
+                      "serving one");
   command->add_option("--override-reason", options->override_reason,
                       "Pass a gate that says no; kept in the audit log");
   command->add_option("--request-id", options->request_id,

@@ -21,6 +21,7 @@ constexpr char kSchema[] = "training";
 constexpr std::chrono::milliseconds kIdlePause{500};
 constexpr std::chrono::milliseconds kCountInterval{2'000};
 constexpr std::chrono::milliseconds kCycleIdlePause{200};
+constexpr std::chrono::minutes kForgetInterval{10};
 constexpr char kAlertsGroup[] = "training.alerts";
 
 bus::ConsumerCounters ConsumerCountersOf(metrics::Registry& metrics) {
@@ -152,7 +153,16 @@ void App::DriveCycles(std::stop_token stop) {
 void App::LookAround(std::stop_token stop) {
   Pause pause;
   std::string told;
+  std::optional<std::chrono::steady_clock::time_point> forgot;
   do {
+    const auto now = std::chrono::steady_clock::now();
+    if (!forgot || now - *forgot >= kForgetInterval) {
+      forgot = now;
+      const auto age = std::chrono::duration_cast<std::chrono::seconds>(config_.decision_retention);
+      if (const auto rows = cycles_.Forget(age); !rows) {
+        log::Warning("old decisions were not forgotten", {{"error", rows.error()}});
+      }
+    }
     const auto looked = starter_.LookAround();
     // Once for each reason: it may last.
     if (!looked && looked.error().message != told) {

@@ -20,6 +20,8 @@ void Config::Read(config::Reader& reader) {
               std::chrono::milliseconds{3'600'000});
   reader.Read("cycles.look_around", &cycle_look_around, std::chrono::milliseconds{100},
               std::chrono::milliseconds{3'600'000});
+  reader.Read("cycles.decision_retention", &decision_retention, std::chrono::hours{1},
+              std::chrono::hours{20 * 366 * 24});
   reader.Read("worker.program", &worker_program);
   reader.Read("worker.folder", &work_folder);
   reader.Read("worker.threads", &worker_threads, std::uint32_t{1}, std::uint32_t{64});

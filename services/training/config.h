@@ -30,6 +30,9 @@ struct Config {
   std::chrono::milliseconds cycle_lease{120'000};      // Of one step, with all the calls it makes.
   std::chrono::milliseconds cycle_look_around{5'000};  // For labels, hours and waiting alerts.
 
+  // Of decisions against a cycle, and of alerts that waited for one.
+  std::chrono::milliseconds decision_retention{std::chrono::hours(90 * 24)};
+
   void Read(config::Reader& reader);
 };
 

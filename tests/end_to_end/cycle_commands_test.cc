@@ -209,7 +209,7 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
     EXPECT_THAT(end.output, AllOf(HasSubstr("rejected"), HasSubstr("the gate says"),
                                   HasSubstr("enough_samples_new")));
     EXPECT_THAT(
-        Say({"cycle", "start", "--task", kTask, "--candidate", second_, "--request-id", "trial-1"}),
+        Say({"cycle", "start", "--task", kTask, "--candidate", "led@2", "--request-id", "trial-1"}),
         HasSubstr("was there"));
     EXPECT_EQ(Cli({"models", "gate", second_}).status, 3);
     EXPECT_THAT(Say({"cycle", "decisions", "--task", kTask}), HasSubstr("asked for by hand"));

@@ -75,6 +75,8 @@ void ReadCycle(const YamlNode& node, CyclePolicy* policy) {
   node.Read("cooldown_seconds", &policy->cooldown_seconds);
   node.Read("max_labels", &policy->max_labels);
   node.Read("max_cpu_seconds", &policy->max_cpu_seconds);
+  node.Read("max_labels_per_day", &policy->max_labels_per_day);
+  node.Read("max_cpu_seconds_per_day", &policy->max_cpu_seconds_per_day);
   node.Read("votes_per_sample", &policy->votes_per_sample);
   node.Read("collect_seconds", &policy->collect_seconds);
   node.Read("collect_samples", &policy->collect_samples);
@@ -171,6 +173,12 @@ std::string PrintCapture(const CapturePolicy& policy) {
 
 std::string PrintCycle(const CyclePolicy& policy) {
   if (policy == CyclePolicy()) return {};
+  // What tasks did not name before there was such a thing is not printed: their digest stays.
+  Lines per_day("  ");
+  if (policy.max_labels_per_day > 0) per_day.Add("max_labels_per_day", policy.max_labels_per_day);
+  if (policy.max_cpu_seconds_per_day > 0) {
+    per_day.Add("max_cpu_seconds_per_day", policy.max_cpu_seconds_per_day);
+  }
   return "cycle:\n" +
          Lines("  ")
              .Add("enabled", policy.enabled)
@@ -195,7 +203,7 @@ std::string PrintCycle(const CyclePolicy& policy) {
              .Add("new_sample_weight", policy.new_sample_weight)
              .Add("sign_off_roles", Texts(policy.sign_off_roles))
              .text() +
-         "  rollout:\n" +
+         per_day.text() + "  rollout:\n" +
          Lines("    ")
              .Add("shadow_predictions", policy.rollout.shadow_predictions)
              .Add("max_shadow_disagreement", policy.rollout.max_shadow_disagreement)

@@ -28,19 +28,13 @@ TEST(TaskFilesTest, EveryOneIsAGoodTaskOfItsFilesName) {
     EXPECT_EQ(Read(entry.path()).name, entry.path().stem());
     ++files;
   }
-  EXPECT_GE(files, 5);
+  EXPECT_GE(files, 3);
 }
 
-TEST(TaskFilesTest, TheDrillsTasksDifferFromTheDemosInTheLoopAlone) {
-  for (const char* name : {"traffic-lights.yaml", "street-lights.yaml"}) {
-    const TaskSpec demo = Read(fs::path(TIDEWHEEL_TASKS) / name);
-    TaskSpec drill = Read(fs::path(TIDEWHEEL_TASKS) / "drill" / name);
-    EXPECT_TRUE(drill.cycle.enabled);
-    EXPECT_FALSE(demo.cycle.enabled);
-    drill.monitoring = demo.monitoring;
-    drill.capture = demo.capture;
-    drill.cycle = demo.cycle;
-    EXPECT_EQ(drill, demo);
+TEST(TaskFilesTest, NoneStartsACycleByItself) {
+  for (const auto& entry : fs::recursive_directory_iterator(TIDEWHEEL_TASKS)) {
+    if (entry.path().extension() != ".yaml") continue;
+    EXPECT_FALSE(Read(entry.path()).cycle.enabled) << entry.path();
   }
 }
 

@@ -86,6 +86,24 @@ TEST(TaskYamlTest, ReadsAndPrintsTheClosedLoop) {
   EXPECT_EQ(PrintTaskYaml(*again), PrintTaskYaml(*spec));
 }
 
+TEST(TaskYamlTest, WhatADayMayCostIsPrintedWhereItIsLimited) {
+  const std::string loop = std::string(kSmall) + "cycle:\n  enabled: true\n  max_labels: 100\n";
+  const auto free = ParseTaskYaml(loop);
+  ASSERT_TRUE(free.ok()) << free.error().message;
+  EXPECT_THAT(PrintTaskYaml(*free), testing::Not(HasSubstr("per_day")));
+  const auto limited = ParseTaskYaml(
+      loop + "  max_labels_per_day: 250\n  max_cpu_seconds: 60\n  max_cpu_seconds_per_day: 90.5\n");
+  ASSERT_TRUE(limited.ok()) << limited.error().message;
+  EXPECT_EQ(limited->cycle.max_labels_per_day, 250U);
+  EXPECT_EQ(limited->cycle.max_cpu_seconds_per_day, 90.5);
+  EXPECT_EQ(*ParseTaskYaml(PrintTaskYaml(*limited)), *limited);
+  const auto too_little =
+      ParseTaskYaml(loop + "  max_labels_per_day: 99\n  max_cpu_seconds_per_day: 10\n");
+  ASSERT_FALSE(too_little.ok());
+  EXPECT_THAT(too_little.error().message, HasSubstr("cycle.max_labels_per_day"));
+  EXPECT_THAT(too_little.error().message, HasSubstr("cycle.max_cpu_seconds_per_day"));
+}
+
 TEST(TaskYamlTest, AnEmptyListIsNotTheDefault) {
   const auto spec = ParseTaskYaml(std::string(kSmall) + "cycle: {rollout: {canary_shares: []}}\n");
   ASSERT_TRUE(spec.ok()) << spec.error().message;

@@ -242,6 +242,15 @@ void CheckCycle(const CyclePolicy& policy, SpecProblems& problems) {
                    "is 1 to 10000");
   problems.Require(policy.max_cpu_seconds > 0 && IsWithin(policy.max_cpu_seconds, 0, 1e8),
                    "cycle.max_cpu_seconds", "is above 0 and at most 1e8");
+  // Less than one cycle may need would let none start.
+  problems.Require(
+      policy.max_labels_per_day == 0 || (policy.max_labels_per_day >= policy.max_labels &&
+                                         policy.max_labels_per_day <= 10'000'000),
+      "cycle.max_labels_per_day", "is 0 (no limit), or cycle.max_labels to 10000000");
+  problems.Require(policy.max_cpu_seconds_per_day == 0 ||
+                       IsWithin(policy.max_cpu_seconds_per_day, policy.max_cpu_seconds, 1e9),
+                   "cycle.max_cpu_seconds_per_day",
+                   "is 0 (no limit), or cycle.max_cpu_seconds to 1e9");
   problems.Require(policy.votes_per_sample >= 1 && policy.votes_per_sample <= 100,
                    "cycle.votes_per_sample", "is 1 to 100");
   problems.Require(IsWithin(policy.collect_seconds, 0, kSecondsOfAYear), "cycle.collect_seconds",

@@ -67,6 +67,8 @@ CyclePolicy CycleFrom(const registry::CyclePolicy& declared) {
   policy.cooldown_seconds = declared.cooldown_seconds();
   policy.max_labels = declared.max_labels();
   policy.max_cpu_seconds = declared.max_cpu_seconds();
+  policy.max_labels_per_day = declared.max_labels_per_day();
+  policy.max_cpu_seconds_per_day = declared.max_cpu_seconds_per_day();
   policy.votes_per_sample = std::max(declared.votes_per_sample(), 1U);
   policy.collect_seconds = declared.collect_seconds();
   policy.collect_samples = declared.collect_samples();

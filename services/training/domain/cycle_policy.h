@@ -31,6 +31,8 @@ struct CyclePolicy {
   double cooldown_seconds = 3'600;
   std::uint32_t max_labels = 500;
   double max_cpu_seconds = 3'600;
+  std::uint32_t max_labels_per_day = 0;  // Of all cycles of the last 24 hours; 0: no limit.
+  double max_cpu_seconds_per_day = 0;
   std::uint32_t votes_per_sample = 1;
   double collect_seconds = 600;
   std::uint32_t collect_samples = 200;

@@ -124,8 +124,9 @@ Result<Decision> CycleStarter::OnAlert(const Alert& alert) {
   wish.request_id = "alert-" + alert.event_id;
   const auto decided = Decide(*task, trigger, alert.event_id, wish);
   if (!decided) return decided.error();
+  const std::string& because = decided->decision.because;
   if (decided->created && !decided->decision.started &&
-      (decided->decision.because == "cooldown" || decided->decision.because == "cycle_running")) {
+      (because == "cooldown" || because == "cycle_running" || because == "budget")) {
     const auto kept = store_.KeepAlert({alert.task, alert.model_version_id, trigger});
     if (!kept) return kept.error();
   }
@@ -202,7 +203,8 @@ Result<void> CycleStarter::LookAgainAt(const WaitingAlert& alert) {
     return store_.DropAlert(alert.trigger.alert_id);
   }
   const auto verdict = DecideTrigger(task->cycle, alert.trigger, *state, clock_.Now());
-  if (!verdict.start && verdict.because == "cooldown") return {};  // Later.
+  const bool later = verdict.because == "cooldown" || verdict.because == "budget";
+  if (!verdict.start && later) return {};
   Wish wish;
   wish.actor = "alert:" + alert.trigger.alert_id;
   const std::string event = "again after " + state->last_cycle_id;

@@ -20,6 +20,8 @@ struct TaskCycles {
   std::string last_cycle_id;            // The newest, open or not.
   std::optional<Timestamp> started_at;  // Of the newest.
   std::optional<Timestamp> ended_at;    // When one ended last.
+  std::uint64_t labels_of_day = 0;      // Of those that ended in the last 24 hours.
+  double cpu_seconds_of_day = 0;
 };
 
 /// One save of a cycle.
@@ -101,6 +103,10 @@ class CycleStore {
   virtual Result<void> KeepAlert(const WaitingAlert& alert) = 0;
   virtual Result<void> DropAlert(const std::string& alert_id) = 0;
   virtual Result<std::vector<WaitingAlert>> ListWaitingAlerts() = 0;
+
+  /// Forgets decisions against a cycle and alerts that waited, older than `age`; what started a
+  /// cycle stays with it. How many rows.
+  virtual Result<std::uint64_t> Forget(std::chrono::seconds age) = 0;
 };
 
 }  // namespace tidewheel::training

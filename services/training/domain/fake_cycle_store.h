@@ -45,7 +45,10 @@ class FakeCycleStore final : public CycleStore {
       if (!HasEnded(row.cycle.state)) state.open_cycle_id = row.cycle.id;
       state.last_cycle_id = row.cycle.id;
       state.started_at = row.cycle.started_at;
-      if (row.cycle.ended_at) state.ended_at = row.cycle.ended_at;
+      if (!row.cycle.ended_at) continue;
+      state.ended_at = row.cycle.ended_at;
+      state.labels_of_day += row.cycle.labels;
+      state.cpu_seconds_of_day += row.cycle.cpu_seconds;
     }
     return state;
   }
@@ -169,6 +172,7 @@ class FakeCycleStore final : public CycleStore {
     for (const auto& [id, alert] : alerts) waiting.push_back(alert);
     return waiting;
   }
+  Result<std::uint64_t> Forget(std::chrono::seconds /*age*/) override { return std::uint64_t{0}; }
 
   Cycle& Get(const std::string& id) {
     for (auto& row : rows) {

@@ -76,6 +76,24 @@ TriggerVerdict DecideTrigger(const CyclePolicy& policy, const CycleTrigger& trig
                              " labels, one sample takes " +
                              std::to_string(std::max(policy.votes_per_sample, 1U)));
   }
+  const bool labels_of_day_spent =
+      asks_for_labels && policy.max_labels_per_day > 0 &&
+      now.labels_of_day + policy.max_labels > policy.max_labels_per_day;
+  if (labels_of_day_spent) {
+    return Not("budget", std::to_string(now.labels_of_day) + " of " +
+                             std::to_string(policy.max_labels_per_day) +
+                             " labels of 24 hours are spent, a cycle may need " +
+                             std::to_string(policy.max_labels));
+  }
+  const bool cpu_of_day_spent =
+      !by_hand && policy.max_cpu_seconds_per_day > 0 &&
+      now.cpu_seconds_of_day + policy.max_cpu_seconds > policy.max_cpu_seconds_per_day;
+  if (cpu_of_day_spent) {
+    return Not("budget", Text(now.cpu_seconds_of_day) + " of " +
+                             Text(policy.max_cpu_seconds_per_day) +
+                             " s of CPU time of 24 hours are spent, a cycle may need " +
+                             Text(policy.max_cpu_seconds));
+  }
   return {true, "", InWords(trigger)};
 }
 

@@ -25,6 +25,31 @@ class TriggerDeciderTest : public ::testing::Test {
   const Timestamp at_{seconds(1'700'000'000)};
 };
 
+TEST_F(TriggerDeciderTest, ACycleThatCouldNeedMoreThanTheDayHasLeftDoesNotStart) {
+  policy_.max_labels = 100;
+  policy_.max_labels_per_day = 250;
+  policy_.max_cpu_seconds = 60;
+  policy_.max_cpu_seconds_per_day = 150;
+  now_.labels_of_day = 150;
+  now_.cpu_seconds_of_day = 90;
+  EXPECT_EQ(Because(), "");
+  now_.labels_of_day = 151;
+  EXPECT_EQ(Because(), "budget");
+  EXPECT_THAT(DecideTrigger(policy_, trigger_, now_, at_).reason,
+              HasSubstr("151 of 250 labels of 24 hours are spent, a cycle may need 100"));
+  trigger_ = {"labels", "", "", 0, {}};  // Asks for none.
+  EXPECT_EQ(Because(), "");
+  now_.cpu_seconds_of_day = 90.5;
+  EXPECT_EQ(Because(), "budget");
+  EXPECT_THAT(DecideTrigger(policy_, trigger_, now_, at_).reason, HasSubstr("90.5 of 150 s"));
+  trigger_ = {"hand", "", "", 0, {}};  // People may.
+  EXPECT_EQ(Because(), "");
+  trigger_ = {"schedule", "", "", 0, {}};
+  policy_.max_labels_per_day = 0;
+  policy_.max_cpu_seconds_per_day = 0;
+  EXPECT_EQ(Because(), "");
+}
+
 TEST_F(TriggerDeciderTest, StartsWhereNothingSpeaksAgainstIt) {
   const auto verdict = DecideTrigger(policy_, trigger_, now_, at_);
   EXPECT_TRUE(verdict.start);

@@ -21,7 +21,9 @@ constexpr char kStateOf[] =
     "coalesce((SELECT cycle_id::text FROM cycles WHERE task = $1 "
     "ORDER BY started_at DESC, cycle_id DESC LIMIT 1), '') AS newest, "
     "(SELECT max(started_at) FROM cycles WHERE task = $1) AS started_at, "
-    "(SELECT max(ended_at) FROM cycles WHERE task = $1) AS ended_at";
+    "(SELECT max(ended_at) FROM cycles WHERE task = $1) AS ended_at, day.labels, day.cpu_seconds "
+    "FROM (SELECT coalesce(sum(labels), 0) AS labels, coalesce(sum(cpu_seconds), 0) AS cpu_seconds "
+    "FROM cycles WHERE task = $1 AND ended_at > now() - interval '1 day') AS day";
 constexpr char kDecisionColumns[] =
     "SELECT decision_id, task, decided_at, trigger, alert_id, event, outcome, because, reason, "
     "cycle_id FROM decisions ";
@@ -123,6 +125,13 @@ constexpr char kDropAlert[] =
 constexpr char kWaitingAlerts[] =
     "SELECT alert_id, task, model_version_id, cause, damage, since FROM waiting_alerts "
     "WHERE NOT dropped ORDER BY alert_id LIMIT 1000";
+constexpr char kForgetDecisions[] =
+    "DELETE FROM decisions WHERE decision_id IN (SELECT decision_id FROM decisions "
+    "WHERE outcome = 'not_started' AND decided_at < now() - make_interval(secs => $1) "
+    "ORDER BY decided_at LIMIT 10000)";
+constexpr char kForgetAlerts[] =
+    "DELETE FROM waiting_alerts WHERE alert_id IN (SELECT alert_id FROM waiting_alerts "
+    "WHERE kept_at < now() - make_interval(secs => $1) LIMIT 10000)";
 
 Cycle CycleFrom(const pqxx::row& row) {
   Cycle cycle;
@@ -250,7 +259,9 @@ TaskCycles StateIn(pqxx::transaction_base& tx, const std::string& task) {
   return {.open_cycle_id = row["running"].c_str(),
           .last_cycle_id = row["newest"].c_str(),
           .started_at = Optional<Timestamp>(row["started_at"]),
-          .ended_at = Optional<Timestamp>(row["ended_at"])};
+          .ended_at = Optional<Timestamp>(row["ended_at"]),
+          .labels_of_day = row["labels"].as<std::uint64_t>(),
+          .cpu_seconds_of_day = row["cpu_seconds"].as<double>()};
 }
 
 Error Unknown(const std::string& id) {
@@ -568,6 +579,17 @@ Result<std::vector<WaitingAlert>> PostgresCycleStore::ListWaitingAlerts() {
                          row["damage"].as<double>(), Optional<Timestamp>(row["since"])}});
     }
     return alerts;
+  });
+}
+
+Result<std::uint64_t> PostgresCycleStore::Forget(std::chrono::seconds age) {
+  const auto seconds = static_cast<double>(age.count());
+  return pool_.InTransaction([&](pqxx::work& tx) -> Result<std::uint64_t> {
+    std::uint64_t rows = 0;
+    for (const char* forget : {kForgetDecisions, kForgetAlerts}) {
+      rows += static_cast<std::uint64_t>(tx.exec_params(forget, seconds).affected_rows());
+    }
+    return rows;
   });
 }
 

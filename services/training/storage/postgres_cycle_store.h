@@ -32,6 +32,7 @@ class PostgresCycleStore final : public CycleStore {
   Result<void> KeepAlert(const WaitingAlert& alert) override;
   Result<void> DropAlert(const std::string& alert_id) override;
   Result<std::vector<WaitingAlert>> ListWaitingAlerts() override;
+  Result<std::uint64_t> Forget(std::chrono::seconds age) override;
 
  private:
   /// Runs `change` (of id and time) on a cycle that has not ended.

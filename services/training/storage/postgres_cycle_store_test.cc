@@ -294,6 +294,41 @@ TEST_F(PostgresCycleStoreTest, ListsArePagedNewestFirst) {
   EXPECT_EQ(counted, 5U);
 }
 
+TEST_F(PostgresCycleStoreTest, OldDecisionsAgainstACycleAndOldAlertsAreForgotten) {
+  ASSERT_TRUE(
+      store_->KeepAlert({"lights", "model-1", {"alert", "old", "data_drift", 0.1, {}}}).ok());
+  ASSERT_TRUE(store_->DropAlert("dropped").ok());
+  Admin(
+      "INSERT INTO training.decisions (decision_id, task, decided_at, trigger, alert_id, event, "
+      "outcome, because, reason, cycle_id) SELECT gen_random_uuid(), 'lights', now() - n * "
+      "interval "
+      "'1 day', 'alert', 'a', n::text, CASE WHEN n = 9 THEN 'started' ELSE 'not_started' END, '', "
+      "'', CASE WHEN n = 9 THEN gen_random_uuid() END FROM generate_series(0, 9) AS n");
+  Admin("UPDATE training.waiting_alerts SET kept_at = now() - interval '6 days'");
+  ASSERT_TRUE(
+      store_->KeepAlert({"lights", "model-1", {"alert", "new", "data_drift", 0.1, {}}}).ok());
+  EXPECT_EQ(*store_->Forget(std::chrono::hours(132)), 5U);  // n of 6, 7, 8; two alerts.
+  EXPECT_EQ(store_->ListDecisions("lights", {})->items.size(), 7U);
+  EXPECT_EQ(store_->ListWaitingAlerts()->size(), 1U);
+  EXPECT_EQ(*store_->Forget(std::chrono::hours(132)), 0U);
+}
+
+TEST_F(PostgresCycleStoreTest, WhatTheCyclesOfADayCostIsCounted) {
+  Admin(
+      "INSERT INTO training.cycles (cycle_id, request_id, task, task_version, state, trigger, "
+      "alert_id, alert_cause, damage, actor, asked_because, labels_at_hand, given_candidate, "
+      "override_reason, labels, cpu_seconds, stage_since, next_step_at, started_at, ended_at) "
+      "SELECT gen_random_uuid(), n::text, 'lights', 1, 'promoted', 'hand', '', '', 0, '', '', "
+      "false, "
+      "false, '', 10 * n, n, now(), now(), now() - interval '3 days', now() - n * interval '9 "
+      "hours' FROM generate_series(1, 4) AS n");
+  const auto state = store_->StateOf("lights");
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  EXPECT_EQ(state->labels_of_day, 30U);  // Of those 9 and 18 hours ago.
+  EXPECT_EQ(state->cpu_seconds_of_day, 3);
+  EXPECT_EQ(store_->StateOf("signs")->labels_of_day, 0U);
+}
+
 TEST_F(PostgresCycleStoreTest, AWaitingAlertThatWasDroppedIsNotKeptAgain) {
   const WaitingAlert alert{
       "lights", "model-1", {"alert", "alert-1", "data_drift", 0.1, clock_.now}};
