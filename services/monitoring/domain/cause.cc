@@ -156,7 +156,7 @@ std::vector<double> ScoresOf(const Statistic& statistic, std::size_t column,
 
 double LossOf(const std::vector<const ObservedRow*>& rows, const PlacedRows& placed,
               std::span<const std::size_t> chosen, const JudgeReference& reference,
-              std::size_t classes) {
+              std::size_t classes, bool doubts_outside = true) {
   if (chosen.empty()) return 0;
   const double accuracy = reference.accuracy();
   std::size_t known = 0;
@@ -169,7 +169,7 @@ double LossOf(const std::vector<const ObservedRow*>& rows, const PlacedRows& pla
       ++known;
       if (*rows[i]->outcome == rows[i]->class_index) ++right;
     }
-    if (!placed.distance.empty() && placed.distance[i] > edge) ++outside;
+    if (doubts_outside && !placed.distance.empty() && placed.distance[i] > edge) ++outside;
     expected += placed.expected[i];
   }
   const double n = static_cast<double>(chosen.size());
@@ -433,8 +433,8 @@ std::map<std::string, double> EstimatedShares(const PreparedReference& prepared,
 Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& rows,
                             std::span<const std::string> classes) {
   Reweighting result;
-  const RowTable& held_out = prepared.held_out();
-  const std::size_t k = held_out.classes;
+  const RowTable& known = prepared.class_rows();
+  const std::size_t k = known.classes;
   if (rows.rows < PreparedReference::kLeastRows || k < 2) return result;
   std::vector<std::uint64_t> predicted(k);
   for (const auto c : rows.predicted) {
@@ -445,6 +445,7 @@ Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& r
   const auto shift = stats::EstimateLabelShift(prepared.reference().confusion(), predicted, sure);
   if (!shift) return result;
   std::vector<double> was(k);
+  const RowTable& held_out = prepared.held_out();
   for (const auto given : held_out.given) was[given] += 1 / static_cast<double>(held_out.rows);
   for (std::size_t c = 0; c < k; ++c) {
     result.shares[classes[c]] = shift->shares[c];
@@ -463,10 +464,10 @@ Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& r
   std::iota(all.begin(), all.end(), 0U);
   std::size_t count = 0;
   for (std::size_t s = 0; s < kShareSplits; ++s) {
-    const auto [reference_half, traffic_half] = StratifiedHalves(held_out, random);
+    const auto [reference_half, traffic_half] = StratifiedHalves(known, random);
     std::vector<std::vector<std::uint32_t>> by_class(k);
-    for (const auto row : traffic_half) by_class[held_out.given[row]].push_back(row);
-    const JudgeReference reference(held_out, reference_half);
+    for (const auto row : traffic_half) by_class[known.given[row]].push_back(row);
+    const JudgeReference reference(known, reference_half);
     count = reference.statistics().size();
     for (std::size_t w = 0; w < kShareWindows; ++w) {
       std::vector<std::uint64_t> seen(k);
@@ -479,13 +480,13 @@ Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& r
         } else {
           row = by_class[c][random.Below(by_class[c].size())];
         }
-        ++seen[held_out.predicted[row]];
+        ++seen[known.predicted[row]];
       }
       const auto again = stats::EstimateLabelShift(reference.confusion(), seen);
       if (!again) continue;
       const JudgeReference reweighted = reference.Reweighted(again->weights);
       std::vector<double> each(count);
-      reweighted.Evaluate(reweighted.Place(Subset(held_out, chosen)), all, each);
+      reweighted.Evaluate(reweighted.Place(Subset(known, chosen)), all, each);
       values.push_back(std::move(each));
     }
   }
@@ -495,7 +496,12 @@ Reweighting ExplainByShares(const PreparedReference& prepared, const RowTable& r
     return result;
   }
 
-  const JudgeReference reweighted = prepared.reference().Reweighted(shift->weights);
+  std::vector<double> class_weights(k);
+  for (const auto given : known.given) class_weights[given] += 1;
+  for (std::size_t c = 0; c < k; ++c) {
+    class_weights[c] = class_weights[c] > 0 ? shift->shares[c] / class_weights[c] : 0;
+  }
+  const JudgeReference reweighted = prepared.class_reference().Reweighted(class_weights);
   std::vector<double> observed(count);
   reweighted.Evaluate(reweighted.Place(rows), all, observed);
 
@@ -736,16 +742,19 @@ std::vector<Diagnosis> Explain(Judgement* judgement, DriftEvidence drift,
   const bool other_shares =
       reweighting.possible && reweighting.p_value >= options.least_p_of_label_shift;
   // Other shares of the classes bring nothing that the model has never seen.
-  const bool known =
-      affected.placed.whitened.empty() ||
-      prepared->UnknownShare(reference.Place(changed_table)) < Judgement::kMostUnknown;
+  const bool has_embeddings = !affected.placed.whitened.empty();
+  const bool known = !has_embeddings || prepared->UnknownShare(reference.Place(changed_table)) <
+                                            Judgement::kMostUnknown;
   const bool whole_window = changed.size() >= window.rows.size();
   const bool rejected = reweighting.possible && !other_shares;
   diagnosis.certain =
-      options.seen_before || whole_window ||
-      (input && !(other_shares && known) && (rejected || diagnosis.damage >= options.large_damage));
+      options.seen_before || whole_window || (input && (rejected || (has_embeddings && !known)));
   if (other_shares && known) {
     diagnosis.cause = cause::kLabelShift;
+    // Rows of a rare class lie outside of most others, and are known all the same.
+    diagnosis.damage = std::max(
+        LossOf(affected.rows, affected.placed, changed, reference, profile->classes.size(), false),
+        kSmallDamage * std::min(size, 1.0));
     diagnosis.class_shares = reweighting.shares;
     std::string now;
     for (const auto& [name, share] : reweighting.shares) {

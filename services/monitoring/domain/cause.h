@@ -86,8 +86,6 @@ struct CauseOptions {
   double least_p_of_label_shift = 1e-3;
   /// The window before was above the pair level, too.
   bool seen_before = false;
-  /// Expected loss that is told at once where the inputs have drifted.
-  double large_damage = 0.1;
 };
 
 /// Whether drift fires, of which the caller knows the window before.

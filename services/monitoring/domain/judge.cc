@@ -198,6 +198,12 @@ Result<std::shared_ptr<PreparedReference>> PreparedReference::Make(const Profile
   std::vector<std::uint32_t> all(prepared->held_out_->rows);
   std::iota(all.begin(), all.end(), 0U);
   prepared->reference_ = std::make_unique<const JudgeReference>(*prepared->held_out_, all);
+  prepared->class_rows_ =
+      std::make_unique<const RowTable>(WithThinClasses(profile, *prepared->held_out_));
+  std::vector<std::uint32_t> with_thin(prepared->class_rows_->rows);
+  std::iota(with_thin.begin(), with_thin.end(), 0U);
+  prepared->class_reference_ =
+      std::make_unique<const JudgeReference>(*prepared->class_rows_, with_thin);
   prepared->seed_ = profile.seed;
   for (const auto i : all) {
     if (prepared->held_out_->given[i] != prepared->held_out_->predicted[i]) ++prepared->errors_;

@@ -41,6 +41,9 @@ class PreparedReference {
 
   const RowTable& held_out() const { return *held_out_; }
   const JudgeReference& reference() const { return *reference_; }
+  /// The same rows and more of thin classes: what classes look like within.
+  const RowTable& class_rows() const { return *class_rows_; }
+  const JudgeReference& class_reference() const { return *class_reference_; }
   std::uint64_t seed() const { return seed_; }
   std::uint64_t errors() const { return errors_; }  // Of the held-out rows.
 
@@ -62,6 +65,8 @@ class PreparedReference {
 
   std::unique_ptr<const RowTable> held_out_;
   std::unique_ptr<const JudgeReference> reference_;
+  std::unique_ptr<const RowTable> class_rows_;
+  std::unique_ptr<const JudgeReference> class_reference_;
   std::uint64_t seed_ = 0;
   std::uint64_t errors_ = 0;
   std::vector<double> known_;            // Whitened embeddings of all the profile's rows.

@@ -53,6 +53,27 @@ void Whiten(const std::vector<double>& factor, std::span<double> x) {
   }
 }
 
+bool Fits(const ReferenceRow& row, const RowTable& table) {
+  return row.probabilities.size() == table.classes && row.given_class < table.classes &&
+         row.features.size() == table.features.size();
+}
+
+/// Does not count it.
+void Append(const ReferenceRow& row, RowTable* table) {
+  for (std::size_t f = 0; f < table->features.size(); ++f) {
+    table->features[f].push_back(std::isfinite(row.features[f])
+                                     ? row.features[f]
+                                     : std::numeric_limits<double>::quiet_NaN());
+  }
+  for (std::size_t e = 0; e < table->embedding_numbers; ++e) {
+    table->embeddings.push_back(static_cast<double>(row.embedding[e]));
+  }
+  const auto top = std::max_element(row.probabilities.begin(), row.probabilities.end());
+  table->confidence.push_back(static_cast<double>(*top));
+  table->predicted.push_back(static_cast<std::uint32_t>(top - row.probabilities.begin()));
+  table->given.push_back(row.given_class);
+}
+
 }  // namespace
 
 Result<RowTable> HeldOutRows(const Profile& profile) {
@@ -61,8 +82,7 @@ Result<RowTable> HeldOutRows(const Profile& profile) {
   table.features.resize(profile.features.size());
   table.embedding_numbers = profile.embedding.numbers;
   for (const auto& row : profile.rows) {
-    if (row.split == "training" || row.probabilities.size() != table.classes) continue;
-    if (row.given_class >= table.classes || row.features.size() != table.features.size()) continue;
+    if (row.split == "training" || !Fits(row, table)) continue;
     if (row.embedding.size() != table.embedding_numbers) table.embedding_numbers = 0;
     ++table.rows;
   }
@@ -72,22 +92,23 @@ Result<RowTable> HeldOutRows(const Profile& profile) {
                      " held-out rows, and thresholds need " + std::to_string(kLeastReferenceRows)};
   }
   for (const auto& row : profile.rows) {
-    if (row.split == "training" || row.probabilities.size() != table.classes) continue;
-    if (row.given_class >= table.classes || row.features.size() != table.features.size()) continue;
-    for (std::size_t f = 0; f < table.features.size(); ++f) {
-      table.features[f].push_back(std::isfinite(row.features[f])
-                                      ? row.features[f]
-                                      : std::numeric_limits<double>::quiet_NaN());
-    }
-    for (std::size_t e = 0; e < table.embedding_numbers; ++e) {
-      table.embeddings.push_back(static_cast<double>(row.embedding[e]));
-    }
-    const auto top = std::max_element(row.probabilities.begin(), row.probabilities.end());
-    table.confidence.push_back(static_cast<double>(*top));
-    table.predicted.push_back(static_cast<std::uint32_t>(top - row.probabilities.begin()));
-    table.given.push_back(row.given_class);
+    if (row.split != "training" && Fits(row, table)) Append(row, &table);
   }
   return table;
+}
+
+RowTable WithThinClasses(const Profile& profile, RowTable held_out) {
+  std::vector<std::size_t> rows(held_out.classes);
+  for (const auto given : held_out.given) ++rows[given];
+  for (const auto& row : profile.rows) {
+    if (row.split != "training" || !Fits(row, held_out)) continue;
+    if (row.embedding.size() < held_out.embedding_numbers) continue;
+    if (rows[row.given_class] >= kThinClass) continue;
+    Append(row, &held_out);
+    ++held_out.rows;
+    ++rows[row.given_class];
+  }
+  return held_out;
 }
 
 RowTable TableOf(std::span<const ObservedRow* const> rows, const Profile& profile) {

@@ -30,6 +30,11 @@ struct RowTable {
 /// than kLeastReferenceRows.
 inline constexpr std::size_t kLeastReferenceRows = 30;
 Result<RowTable> HeldOutRows(const Profile& profile);
+/// The same with the training rows of those classes of which fewer than kThinClass are held out:
+/// what a class looks like within is not known from three rows, and a model remembers its training
+/// rows less than it knows the class.
+inline constexpr std::size_t kThinClass = 30;
+RowTable WithThinClasses(const Profile& profile, RowTable held_out);
 /// `rows` as the profile sees them: an embedding of another length counts as none.
 RowTable TableOf(std::span<const ObservedRow* const> rows, const Profile& profile);
 /// The chosen rows, repeats repeated.
