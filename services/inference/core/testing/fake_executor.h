@@ -33,6 +33,10 @@ class Gate {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return arrived_ >= count; });
   }
+  int arrivals() {
+    const std::lock_guard lock(mutex_);
+    return arrived_;
+  }
 
  private:
   void Set(bool open) {
