@@ -305,6 +305,35 @@ class FakeInference final : public inference::v1::InferenceService::Service {
     response->add_classes("red");
     return Status::OK;
   }
+  // The left half of a picture of 2 x 4 speaks for the class, the right half against it.
+  Status Explain(ServerContext*, const inference::v1::ExplainRequest* request,
+                 inference::v1::ExplainResponse* response) override {
+    if (request->picture() == "broken") {
+      return {StatusCode::INVALID_ARGUMENT, "picture cannot be decoded"};
+    }
+    response->set_class_name(request->class_name().empty() ? "red" : request->class_name());
+    response->set_probability(0.75);
+    response->set_model_version(4);
+    response->set_method(request->method());
+    response->set_height(2);
+    response->set_width(4);
+    response->set_asked(7);
+    response->set_possible(9);
+    if (request->method() == inference::v1::EXPLANATION_METHOD_LIME) {
+      for (const unsigned region : {0U, 0U, 1U, 1U, 0U, 0U, 1U, 1U}) response->add_regions(region);
+      for (const double weight : {0.5, -0.5}) {
+        auto* part = response->add_parts();
+        part->set_part(weight > 0 ? 0 : 1);
+        part->set_weight(weight);
+        part->set_standard_error(0.01);
+      }
+      response->set_r_squared(0.9);
+    } else {
+      for (const double value : {1.0, 0.5, 0.0, -1.0, 1.0, 0.5, 0.0, -1.0})
+        response->add_map(value);
+    }
+    return Status::OK;
+  }
 };
 
 class CommandsTest : public ::testing::Test {
@@ -652,6 +681,32 @@ TEST_F(CommandsTest, PredictAnswersForGoodPicturesAndRefusesBrokenOnes) {
   EXPECT_EQ(prediction.fields().at("name").string_value(), "set/1.jpg");
   EXPECT_EQ(prediction.fields().at("class_name").string_value(), "red");
   EXPECT_DOUBLE_EQ(Number(prediction.fields().at("probabilities").struct_value(), "red"), 0.75);
+}
+
+TEST_F(CommandsTest, ExplainDrawsWhereTheAnswerComesFromAndSaysHowExactThatIs) {
+  Write("1.jpg", "good");
+  Write("2.jpg", "broken");
+
+  const auto lime = Run({"explain", "--task", "traffic-lights", "1.jpg"});
+  EXPECT_EQ(lime.status, 0) << lime.err;
+  EXPECT_TRUE(Contains(lime.out, "red, probability 0.7500, says traffic-lights@4")) << lime.out;
+  EXPECT_TRUE(Contains(lime.out, "  \u2588\u2588--\n")) << lime.out;
+  EXPECT_TRUE(Contains(lime.out, "0.0196")) << lime.out;
+  EXPECT_TRUE(Contains(lime.out, "7 of 9 changed pictures asked, R squared 0.9000; cut short"))
+      << lime.out;
+
+  const auto occlusion = Run({"explain", "--task", "traffic-lights", "1.jpg", "--method",
+                              "occlusion", "--class", "green"});
+  EXPECT_EQ(occlusion.status, 0) << occlusion.err;
+  EXPECT_TRUE(Contains(occlusion.out, "green, probability")) << occlusion.out;
+  EXPECT_TRUE(Contains(occlusion.out, "  \u2588\u2592\u00b7-\n")) << occlusion.out;
+
+  const auto json = Run({"explain", "--task", "traffic-lights", "1.jpg", "--json"}).json();
+  EXPECT_EQ(json.fields().at("parts").list_value().values_size(), 2);
+  const auto broken = Run({"explain", "--task", "traffic-lights", "2.jpg"});
+  EXPECT_EQ(broken.status, 1);
+  EXPECT_TRUE(Contains(broken.err, "cannot be decoded")) << broken.err;
+  EXPECT_EQ(Run({"explain", "--task", "t", "1.jpg", "--method", "guess"}).status, 2);
 }
 
 TEST_F(CommandsTest, TraceIsATreeThatEndsEvenIfLineageRunsInACircle) {

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   tidewheel::cli::AddRunCommands(line);
   tidewheel::cli::AddModelCommands(line);
   tidewheel::cli::AddPredictCommands(line);
+  tidewheel::cli::AddExplainCommand(line);
   tidewheel::cli::AddMonitorCommands(line);
   tidewheel::cli::AddCycleCommands(line);
   tidewheel::cli::AddTraceCommands(line);

@@ -73,6 +73,7 @@ void AddAuditCommands(CommandLine& line);
 void AddCompletionCommand(CommandLine& line);
 void AddCycleCommands(CommandLine& line);
 void AddDatasetCommands(CommandLine& line);
+void AddExplainCommand(CommandLine& line);
 void AddLabelCommands(CommandLine& line);
 void AddModelCommands(CommandLine& line);
 void AddMonitorCommands(CommandLine& line);

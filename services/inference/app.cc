@@ -42,7 +42,8 @@ Result<void> App::Start() {
   loader_.emplace(*payloads_, *engine_);
   follower_.emplace(deployments_, *loader_, table_, clock_);
   predictor_.emplace(table_, *sink_, *shadows_, *captures_, clock_, MakePredictorCounters());
-  handler_.emplace(*predictor_, table_, clock_,
+  if (auto started = StartExplanations(); !started) return started;
+  handler_.emplace(*predictor_, table_, *explanations_, clock_,
                    InferenceHandler::Options{config_.workers, config_.queue});
 
   following_ = std::make_unique<Worker>(
@@ -104,6 +105,28 @@ void App::StartBackground() {
                     [](const Error& error) {
                       log::Warning("captures not kept", {{"problem", error}});
                     });
+}
+
+Result<void> App::StartExplanations() {
+  auto engine = serving::Engine::Create({});
+  if (!engine) return engine.error();
+  explain_engine_ = *std::move(engine);
+  explain_loader_.emplace(*payloads_, *explain_engine_);
+  explain_models_.emplace(deployments_, *explain_loader_, OpenGradients{});
+  explanations_.emplace(
+      *explain_models_, ExplainQueue::Options{config_.explain_queue},
+      ExplainCounters{
+          .explained = metrics_.Counter("tidewheel_inference_explanations_total",
+                                        "Answers that were explained."),
+          .cut_short = metrics_.Counter("tidewheel_inference_explanations_cut_short_total",
+                                        "Of these, those whose time was over before the end."),
+          .failed = metrics_.Counter("tidewheel_inference_explanations_failed_total",
+                                     "Explanations that got an error."),
+          .refused = metrics_.Counter("tidewheel_inference_explanations_refused_total",
+                                      "Explanations that found no room in the queue."),
+          .seconds = metrics_.Histogram("tidewheel_inference_explain_seconds",
+                                        "What one explanation took, without its wait.")});
+  return {};
 }
 
 Result<void> App::OpenPublisher() {

@@ -16,6 +16,8 @@
 #include "tidewheel/inference/config.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
 #include "tidewheel/inference/engine/package_loader.h"
+#include "tidewheel/inference/explaining/deployed_models.h"
+#include "tidewheel/inference/explaining/explain_queue.h"
 #include "tidewheel/inference/stream/bus_fact_sink.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/rpc/service_main.h"
@@ -37,6 +39,7 @@ class App {
  private:
   Result<void> OpenPublisher();
   void StartBackground();
+  Result<void> StartExplanations();
   PredictorCounters MakePredictorCounters();
   void FollowDeployments(std::stop_token stop);
 
@@ -55,6 +58,11 @@ class App {
   ModelTable table_;
   std::optional<DeploymentFollower> follower_;
   std::optional<Predictor> predictor_;
+  // What explanations ask is theirs alone: an engine of one place, and copies of the models.
+  std::unique_ptr<serving::Engine> explain_engine_;
+  std::optional<PackageLoader> explain_loader_;
+  std::optional<DeployedModels> explain_models_;
+  std::optional<ExplainQueue> explanations_;
   std::optional<InferenceHandler> handler_;
   std::atomic<bool> settled_ = false;  // The registry has been heard.
   Pause pause_;

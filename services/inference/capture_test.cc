@@ -178,7 +178,8 @@ TEST_F(CaptureTest, AStoreThatHangsHoldsNoAnswerBack) {
   CaptureKeeper keeper(store, sink_, BackgroundLimits{kRoom, 1 << 20},
                        CaptureCounters{.random = kept, .dropped_by_queue = dropped}, nullptr);
   Predictor predictor(table_, sink_, shadows_, keeper, clock_, {});
-  Door door(predictor, table_, clock_, InferenceHandler::Options{2, 1'024}, metrics_);
+  Door door(predictor, table_, *explainable_, clock_, InferenceHandler::Options{2, 1'024},
+            metrics_);
   Deploy(Package(1), {}, {.random_share = 1, .max_per_minute = 1'000'000});
 
   for (int i = 0; i < kRequests; ++i) {

@@ -17,6 +17,7 @@ void Config::Read(config::Reader& reader) {
   reader.Read("shadow.limit", &shadow_limit);
   reader.Read("capture.queue", &capture_queue, std::size_t{1}, std::size_t{100'000});
   reader.Read("capture.limit", &capture_limit);
+  reader.Read("explain.queue", &explain_queue, std::size_t{1}, std::size_t{1'000});
   reader.Read("follow_interval", &follow_interval, std::chrono::milliseconds{10},
               std::chrono::milliseconds{60'000});
   reader.Require("registry.address", registry_address);

@@ -25,6 +25,7 @@ struct Config {
   config::ByteCount shadow_limit = config::MiB(64);
   std::size_t capture_queue = 1'024;
   config::ByteCount capture_limit = config::MiB(64);
+  std::size_t explain_queue = 16;  // Explanations that may wait; the next is refused.
   std::chrono::milliseconds follow_interval{500};  // Between two looks at the registry.
 
   void Read(config::Reader& reader);

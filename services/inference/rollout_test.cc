@@ -294,7 +294,8 @@ TEST_F(RolloutTest, WhatFindsNoRoomOrNoTimeIsToldAsFailed) {
                                              return {};
                                            }),
            nullptr, Role::kShadow, 0);
-  Door narrow(*predictor_, table_, clock_, InferenceHandler::Options{1, 1}, metrics_);
+  Door narrow(*predictor_, table_, *explainable_, clock_, InferenceHandler::Options{1, 1},
+              metrics_);
   std::atomic<int> fine = 0;
   std::vector<std::jthread> callers;
   const auto call = [&](const std::string& id, milliseconds deadline) {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tidewheel/inference/api/convert.h"
+#include "tidewheel/inference/api/explain_convert.h"
 #include "tidewheel/rpc/page.h"
 #include "tidewheel/rpc/status.h"
 
@@ -20,8 +21,13 @@ std::string PlaceOf(const LoadedModel& model) {
 }  // namespace
 
 InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table,
-                                   const Clock& clock, const Options& options)
-    : predictor_(predictor), table_(table), clock_(clock), queue_(options.queue) {
+                                   ExplainQueue& explanations, const Clock& clock,
+                                   const Options& options)
+    : predictor_(predictor),
+      table_(table),
+      explanations_(explanations),
+      clock_(clock),
+      queue_(options.queue) {
   for (std::size_t i = 0; i < options.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(
         "predict-" + std::to_string(i), [this](std::stop_token stop) { Work(std::move(stop)); }));
@@ -94,6 +100,25 @@ grpc::ServerUnaryReactor* InferenceHandler::RecordOutcomes(grpc::CallbackServerC
   const auto taken = predictor_.RecordOutcomes(*outcomes);
   if (taken) response->set_accepted(static_cast<std::uint32_t>(*taken));
   reactor->Finish(taken ? grpc::Status::OK : rpc::ToGrpcStatus(taken.error()));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* InferenceHandler::Explain(grpc::CallbackServerContext* context,
+                                                    const v1::ExplainRequest* request,
+                                                    v1::ExplainResponse* response) {
+  auto* reactor = context->DefaultReactor();
+  auto wanted = FromProto(*request);
+  if (!wanted) {
+    reactor->Finish(rpc::ToGrpcStatus(wanted.error()));
+    return reactor;
+  }
+  // Until Finish the context and the response are there.
+  explanations_.Explain(
+      *std::move(wanted), [context] { return context->IsCancelled(); },
+      [reactor, response](Result<Explanation> explained) {
+        if (explained) ToProto(*explained, response);
+        reactor->Finish(explained ? grpc::Status::OK : rpc::ToGrpcStatus(explained.error()));
+      });
   return reactor;
 }
 

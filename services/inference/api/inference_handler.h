@@ -10,6 +10,7 @@
 #include "tidewheel/base/worker.h"
 #include "tidewheel/inference/domain/model_table.h"
 #include "tidewheel/inference/domain/predictor.h"
+#include "tidewheel/inference/explaining/explain_queue.h"
 #include "tidewheel/inference/v1/inference_service.grpc.pb.h"
 
 namespace tidewheel::inference {
@@ -23,8 +24,8 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
     std::size_t queue = 1'024;  // Requests that may wait; the next is refused.
   };
 
-  InferenceHandler(Predictor& predictor, const ModelTable& table, const Clock& clock,
-                   const Options& options);
+  InferenceHandler(Predictor& predictor, const ModelTable& table, ExplainQueue& explanations,
+                   const Clock& clock, const Options& options);
   ~InferenceHandler() override;
 
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context,
@@ -33,6 +34,9 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* RecordOutcomes(grpc::CallbackServerContext* context,
                                            const v1::RecordOutcomesRequest* request,
                                            v1::RecordOutcomesResponse* response) override;
+  grpc::ServerUnaryReactor* Explain(grpc::CallbackServerContext* context,
+                                    const v1::ExplainRequest* request,
+                                    v1::ExplainResponse* response) override;
   grpc::ServerUnaryReactor* ListLoadedModels(grpc::CallbackServerContext* context,
                                              const v1::ListLoadedModelsRequest* request,
                                              v1::ListLoadedModelsResponse* response) override;
@@ -55,6 +59,7 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
 
   Predictor& predictor_;
   const ModelTable& table_;
+  ExplainQueue& explanations_;
   const Clock& clock_;
   BoundedQueue<Job> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // Last: they use the rest.

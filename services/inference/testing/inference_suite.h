@@ -21,6 +21,7 @@
 #include "tidewheel/inference/background/shadow_runner.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
 #include "tidewheel/inference/engine/package_loader.h"
+#include "tidewheel/inference/explaining/deployed_models.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/ml/model.h"
 #include "tidewheel/ml/package/file.h"
@@ -197,9 +198,11 @@ class ScriptedModel final : public ServedModel {
 /// A handler behind a server of its own, and a client of it.
 class Door {
  public:
-  Door(Predictor& predictor, const ModelTable& table, const Clock& clock,
-       const InferenceHandler::Options& options, metrics::Registry& metrics)
-      : handler_(predictor, table, clock, options), server_(rpc::ServerOptions{}, metrics) {
+  Door(Predictor& predictor, const ModelTable& table, ExplainableModels& explainable,
+       const Clock& clock, const InferenceHandler::Options& options, metrics::Registry& metrics)
+      : explanations_(explainable, {}, {}),
+        handler_(predictor, table, explanations_, clock, options),
+        server_(rpc::ServerOptions{}, metrics) {
     server_.Add(handler_);
     EXPECT_TRUE(server_.Start().ok());
     stub_ = v1::InferenceService::NewStub(rpc::OpenChannel(server_.address()));
@@ -208,6 +211,7 @@ class Door {
   v1::InferenceService::Stub& stub() { return *stub_; }
 
  private:
+  ExplainQueue explanations_;
   InferenceHandler handler_;
   rpc::Server server_;
   std::unique_ptr<v1::InferenceService::Stub> stub_;
@@ -223,7 +227,9 @@ class InferenceTest : public ::testing::Test {
     captures_.emplace(*store_, sink_, BackgroundLimits{1'024, 1 << 24},
                       CaptureCounters{.dropped_by_queue = capture_drops_}, nullptr);
     predictor_.emplace(table_, sink_, shadows_, *captures_, clock_, PredictorCounters{});
-    door_.emplace(*predictor_, table_, clock_, InferenceHandler::Options{2, 1'024}, metrics_);
+    explainable_.emplace(source_, *loader_, OpenGradients{});
+    door_.emplace(*predictor_, table_, *explainable_, clock_, InferenceHandler::Options{2, 1'024},
+                  metrics_);
     stub_ = &door_->stub();
   }
 
@@ -341,6 +347,7 @@ class InferenceTest : public ::testing::Test {
                         ShadowCounters{.dropped = shadow_drops_}};
   std::optional<CaptureKeeper> captures_;
   std::optional<Predictor> predictor_;
+  std::optional<DeployedModels> explainable_;
   std::optional<Door> door_;
   v1::InferenceService::Stub* stub_ = nullptr;
 };
