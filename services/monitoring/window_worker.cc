@@ -8,6 +8,8 @@ namespace tidewheel::monitoring {
 namespace {
 
 constexpr std::chrono::milliseconds kLongestBackoff{5'000};
+// Who cuts holds the streams that others add to: some batches together, and not after each.
+constexpr std::chrono::milliseconds kRest{50};
 
 }  // namespace
 
@@ -23,6 +25,7 @@ void WindowWorker::Cut(std::stop_token stop) {
     if (!done) log::Warning("windows not cut", {{"error", done.error()}});
     if (done && *done) {
       cut_.Wake();
+      if (!rest_.Wait(stop, kRest)) return;
     } else if (!stored_.Wait(stop, interval_)) {
       return;
     }

@@ -10,7 +10,7 @@ namespace tidewheel::monitoring {
 /// Two workers: one cuts windows, one tells of them, so that a long judgement delays no window.
 class WindowWorker {
  public:
-  /// Looks every `interval`, and at once after Wake().
+  /// Looks every `interval`, and soon after Wake().
   WindowWorker(WindowPump& pump, std::chrono::milliseconds interval);
 
   /// Something was stored. Thread-safe.
@@ -23,6 +23,7 @@ class WindowWorker {
   WindowPump& pump_;
   const std::chrono::milliseconds interval_;
   Pause stored_;
+  Pause rest_;  // Nobody wakes it.
   Pause cut_;
   Worker cutter_;  // Last: they use the rest.
   Worker teller_;

@@ -18,7 +18,8 @@ namespace {
 
 /// What is added comes back as sums: part 0 by model, class and role, part 1 by stream of a slice.
 /// All bodies are one parameter, cut up by the server: as an array they would be copied three
-/// times. Only a batch that has slices pays for them.
+/// times. Only a batch that has slices pays for them. What is older than what was forgotten stays
+/// out.
 std::string InsertStatement(bool sliced) {
   std::string sql =
       "WITH added AS (INSERT INTO predictions (request_id, place, model_id, predicted_at, "
@@ -28,7 +29,9 @@ std::string InsertStatement(bool sliced) {
       "FROM unnest($1::text[], $2::integer[], $3::integer[], $4::timestamptz[], $5::integer[], "
       "$6::real[], $7::real[], $8::integer[], $9::integer[], $11::integer[], $12::integer[], "
       "$13::text[]) AS r (request_id, place, model_id, predicted_at, class_index, confidence, "
-      "seconds, role, answered, body_at, body_bytes, slices) ON CONFLICT DO NOTHING "
+      "seconds, role, answered, body_at, body_bytes, slices) WHERE NOT EXISTS (SELECT FROM models "
+      "m "
+      "WHERE m.id = r.model_id AND r.predicted_at < m.forgotten_before) ON CONFLICT DO NOTHING "
       "RETURNING model_id, class_index, confidence, role, predicted_at";
   if (sliced) {
     sql +=
@@ -49,23 +52,11 @@ std::string InsertStatement(bool sliced) {
   return sql;
 }
 
-constexpr char kForgottenBefore[] =
-    "SELECT id, forgotten_before FROM models WHERE forgotten_before IS NOT NULL AND "
-    "id = ANY ($1::integer[])";
-constexpr char kTally[] =
-    "INSERT INTO model_tallies AS t (model_id, class_index, predictions, confidence_sum) "
-    "VALUES ($1, $2, $3, $4) ON CONFLICT (model_id, class_index) DO UPDATE SET "
-    "predictions = t.predictions + excluded.predictions, "
-    "confidence_sum = t.confidence_sum + excluded.confidence_sum";
 // A clock that runs ahead somewhere must not end the waiting for everybody.
 constexpr char kMoveClock[] =
-    "INSERT INTO task_clocks AS c (task, lateness, newest_at, arrived_at) "
-    "VALUES ($1, $2, least($3::timestamptz, clock_timestamp() + interval '1 minute'), "
-    "clock_timestamp()) ON CONFLICT (task) DO UPDATE SET lateness = excluded.lateness, "
-    "newest_at = greatest(c.newest_at, excluded.newest_at), arrived_at = clock_timestamp()";
-constexpr char kStream[] =
-    "UPDATE streams SET predictions = predictions + $2, last_at = greatest(last_at, $4), "
-    "fresh_from = least(fresh_from, $3), open_stale = true WHERE id = $1";
+    "::timestamptz, clock_timestamp() + interval '1 minute'), clock_timestamp()) "
+    "ON CONFLICT (task) DO UPDATE SET lateness = excluded.lateness, "
+    "newest_at = greatest(c.newest_at, excluded.newest_at), arrived_at = clock_timestamp();";
 
 /// A prediction with numbers instead of names.
 struct EncodedRow {
@@ -179,27 +170,11 @@ struct Sums {
   std::map<std::pair<int, int>, ClassGain> classes;  // By model and class.
 };
 
-/// The rows that are not older than what was forgotten.
-std::vector<const EncodedRow*> NotForgotten(pqxx::work& tx, const BatchModels& models,
-                                            const std::vector<EncodedRow>& rows) {
-  postgres::IntegerArray ids;
-  for (const auto& [key, model] : models) ids.Add(model->id);
-  std::map<int, Timestamp> before;
-  for (const auto& row : tx.exec_params(kForgottenBefore, ids.Parameter())) {
-    before[row[0].as<int>()] = row[1].as<Timestamp>();
-  }
-  std::vector<const EncodedRow*> kept;
-  kept.reserve(rows.size());
-  for (const auto& row : rows) {
-    const auto limit = before.find(row.model->id);
-    const bool gone = limit != before.end() && row.prediction->predicted_at < limit->second;
-    if (!gone) kept.push_back(&row);
-  }
-  return kept;
-}
-
 /// Those rows that are not there yet.
-Sums Insert(pqxx::work& tx, std::vector<const EncodedRow*> rows) {
+Sums Insert(pqxx::work& tx, const std::vector<EncodedRow>& encoded) {
+  std::vector<const EncodedRow*> rows;
+  rows.reserve(encoded.size());
+  for (const auto& row : encoded) rows.push_back(&row);
   // In one order everywhere, so that two copies wait for each other instead of for ever.
   std::sort(rows.begin(), rows.end(), [](const EncodedRow* a, const EncodedRow* b) {
     return std::tie(a->prediction->request_id, a->prediction->index, a->model->id) <
@@ -263,6 +238,22 @@ Sums Insert(pqxx::work& tx, std::vector<const EncodedRow*> rows) {
   return sums;
 }
 
+/// Statements that move the clocks of tasks.
+std::string ClockStatements(pqxx::work& tx, const std::map<std::string, Timestamp>& newest,
+                            const Policies& policies) {
+  std::string sql;
+  for (const auto& [task, at] : newest) {
+    const auto policy = policies.find(task);
+    const double lateness = policy == policies.end() ? MonitoringPolicy{}.lateness_seconds
+                                                     : policy->second.lateness_seconds;
+    sql += "INSERT INTO task_clocks AS c (task, lateness, newest_at, arrived_at) VALUES (" +
+           tx.quote(task) + ", " +
+           std::to_string(std::llround(std::clamp(lateness, 0.0, 1e9) * 1e6)) + ", least(" +
+           tx.quote(at) + kMoveClock;
+  }
+  return sql;
+}
+
 }  // namespace
 
 Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog,
@@ -278,28 +269,35 @@ Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog
     known.first->second = std::max(known.first->second, prediction.predicted_at);
   }
   return pool.InTransaction([&](pqxx::work& tx) -> Result<std::size_t> {
-    const Sums sums = Insert(tx, NotForgotten(tx, *models, *encoded));
+    const Sums sums = Insert(tx, *encoded);
     if (sums.rows == 0) return std::size_t{0};
-    // Whatever others wait for comes last and, here as in outcome_joiner, in this order.
-    MoveClocks(tx, newest, policies);
+    // Whatever others wait for comes last and, here as in outcome_joiner, in this order; together,
+    // as a way to the server and back costs more than one of them.
+    std::string sql = ClockStatements(tx, newest, policies);
     for (const auto& [stream, gain] : sums.streams) {
-      tx.exec_params0(kStream, stream, gain.rows, gain.first_at, gain.last_at);
+      sql += "UPDATE streams SET predictions = predictions + " + std::to_string(gain.rows) +
+             ", last_at = greatest(last_at, " + tx.quote(gain.last_at) +
+             "::timestamptz), fresh_from = least(fresh_from, " + tx.quote(gain.first_at) +
+             "::timestamptz), open_stale = true WHERE id = " + std::to_string(stream) + ";";
     }
     for (const auto& [which, gain] : sums.classes) {
-      tx.exec_params0(kTally, which.first, which.second, gain.rows, gain.confidence);
+      sql +=
+          "INSERT INTO model_tallies AS t (model_id, class_index, predictions, confidence_sum) "
+          "VALUES (" +
+          std::to_string(which.first) + ", " + std::to_string(which.second) + ", " +
+          std::to_string(gain.rows) + ", " + std::to_string(gain.confidence) +
+          ") ON CONFLICT (model_id, class_index) DO UPDATE SET "
+          "predictions = t.predictions + excluded.predictions, "
+          "confidence_sum = t.confidence_sum + excluded.confidence_sum;";
     }
+    tx.exec0(sql);
     return sums.rows;
   });
 }
 
 void MoveClocks(pqxx::work& tx, const std::map<std::string, Timestamp>& newest,
                 const Policies& policies) {
-  for (const auto& [task, at] : newest) {
-    const auto policy = policies.find(task);
-    const double lateness = policy == policies.end() ? MonitoringPolicy{}.lateness_seconds
-                                                     : policy->second.lateness_seconds;
-    tx.exec_params0(kMoveClock, task, std::llround(std::clamp(lateness, 0.0, 1e9) * 1e6), at);
-  }
+  if (!newest.empty()) tx.exec0(ClockStatements(tx, newest, policies));
 }
 
 }  // namespace tidewheel::monitoring
