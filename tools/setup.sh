@@ -97,6 +97,22 @@ setup_venv() {
   echo "$mark" >"$venv/.tidewheel-requirements"
 }
 
+# The load generator of tests/clients, from third_party/ghz/go.sum; $TIDEWHEEL_CACHE/ghz, marked with the hash of what it was built from.
+# Its Go is newer than Debian 12's: where there is none it is left out, and its test says so.
+setup_ghz() {
+  local folder=$TIDEWHEEL_CACHE/ghz mark
+  mark=$(cat "$root"/third_party/ghz/go.{mod,sum} | sha256sum | cut -d' ' -f1)
+  [ "$(cat "$folder/.tidewheel-sources" 2>/dev/null)" != "$mark" ] || return 0
+  if ! (cd "$root/third_party/ghz" && GOTOOLCHAIN=local go version >/dev/null 2>&1 && GOTOOLCHAIN=local go list -mod=readonly -m >/dev/null 2>&1); then
+    say "leaves out ghz, the load generator of a test: there is no Go of the version that third_party/ghz/go.mod names"
+    return 0
+  fi
+  say "builds ghz in $folder (about a minute)"
+  mkdir -p "$folder"
+  (cd "$root/third_party/ghz" && GOFLAGS="" GOTOOLCHAIN=local go build -mod=readonly -trimpath -o "$folder/ghz" github.com/bojand/ghz/cmd/ghz </dev/null)
+  echo "$mark" >"$folder/.tidewheel-sources"
+}
+
 setup_kafka() {
   "$root/third_party/kafka/fetch" "$TIDEWHEEL_KAFKA_JARS" </dev/null | sed -e 's/\x1b\[[0-9;]*m//g' -e '/is complete$/d' -e '/^$/d' >&2
 }
@@ -120,6 +136,7 @@ setup() {
   fi
   /usr/bin/python3 "$root/tools/fetch-third-party" >&2
   if [ -n "$with_test" ]; then setup_venv test-venv requirements-test.txt "the tests' Python environment (about 140 MB)"; fi
+  if [ -n "$with_test" ]; then setup_venv clients-venv requirements-clients.txt "the Python environment of clients (about 190 MB)"; setup_ghz; fi
   if [ -n "$with_peers" ]; then setup_venv peers-venv requirements-peers.txt "the peers' Python environment (about 400 MB)"; fi
   if [ -n "$with_kafka" ]; then setup_kafka; fi
 }
