@@ -49,7 +49,9 @@ struct Reason {
 /// The prediction that a payload was captured for.
 struct CapturedRequest {
   std::string request_id;
-  std::uint32_t index = 0;  // Which payload of the request, from 0.
+  std::uint32_t index = 0;           // Which payload of the request, from 0.
+  std::string because{};             // "uncertain", "out_of_distribution" or "random".
+  double inclusion_probability = 0;  // Of "random", else 0.
 
   friend bool operator==(const CapturedRequest&, const CapturedRequest&) = default;
 };

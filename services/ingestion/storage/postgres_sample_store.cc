@@ -55,10 +55,12 @@ constexpr char kInsertQuarantined[] =
     "AS row (id, place, reason, message, sample_id) JOIN added ON added.quarantine_id = "
     "row.id::uuid RETURNING quarantine_id";
 constexpr char kInsertRequests[] =
-    "INSERT INTO captured_requests (task, request_id, request_index, sample_id, captured_at) "
-    "SELECT $1, request_id, request_index, sample_id::uuid, captured_at "
-    "FROM unnest($2::text[], $3::integer[], $4::text[], $5::timestamptz[]) "
-    "AS row (request_id, request_index, sample_id, captured_at) ON CONFLICT DO NOTHING";
+    "INSERT INTO captured_requests (task, request_id, request_index, sample_id, captured_at, "
+    "captured_because, inclusion_probability) "
+    "SELECT $1, request_id, request_index, sample_id::uuid, captured_at, because, probability "
+    "FROM unnest($2::text[], $3::integer[], $4::text[], $5::timestamptz[], $6::text[], "
+    "$7::float8[]) AS row (request_id, request_index, sample_id, captured_at, because, "
+    "probability) ON CONFLICT DO NOTHING";
 
 constexpr char kSampleColumns[] =
     "SELECT sample_id, task, sha256, payload_ref, name, source, group_key, split, collected_at, "
@@ -167,14 +169,18 @@ postgres::OutboxMessage EventOf(const QuarantinedSample& sample) {
 
 /// Which sample stands for which captured payload; what was set aside for its quality has none.
 void InsertRequests(pqxx::work& tx, const std::string& task, const BatchToStore& batch) {
-  postgres::TextArray requests, samples;
+  postgres::TextArray requests, samples, reasons;
   postgres::IntegerArray indices;
   postgres::TimestampArray times;
+  postgres::DoubleArray probabilities;
   const auto add = [&](const CapturedRequest& request, const std::string& sample, Timestamp at) {
     requests.Add(request.request_id);
     indices.Add(static_cast<std::int32_t>(request.index));
     samples.Add(sample);
     times.Add(at);
+    reasons.Add(request.because);
+    const double probability = request.inclusion_probability;
+    probabilities.Add(probability > 0 && probability <= 1 ? probability : 0);
   };
   for (const auto& sample : batch.samples) {
     if (sample.request) add(*sample.request, sample.id, sample.collected_at);
@@ -185,7 +191,8 @@ void InsertRequests(pqxx::work& tx, const std::string& task, const BatchToStore&
   }
   if (requests.size() == 0) return;
   tx.exec_params0(kInsertRequests, task, requests.Parameter(), indices.Parameter(),
-                  samples.Parameter(), times.Parameter());
+                  samples.Parameter(), times.Parameter(), reasons.Parameter(),
+                  probabilities.Parameter());
 }
 
 /// How many of the rows are new.

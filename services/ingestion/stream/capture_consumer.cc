@@ -59,7 +59,8 @@ NewSample SampleOf(const events::v1::CaptureEvent& event, std::string_view paylo
   sample.metadata["model_version_id"] = event.model_version_id();
   sample.metadata["confidence"] = TextOf(event.confidence());
   sample.metadata["class_name"] = event.class_name();
-  sample.request = {event.request_id(), event.index()};
+  sample.request = {event.request_id(), event.index(), event.because(),
+                    event.inclusion_probability()};
   return sample;
 }
 
