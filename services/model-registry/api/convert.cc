@@ -166,10 +166,13 @@ void Fill(const CyclePolicy& policy, v1::CyclePolicy* out) {
   out->set_collect_seconds(policy.collect_seconds);
   out->set_collect_samples(policy.collect_samples);
   out->set_label_seconds(policy.label_seconds);
+  out->set_acquire_test(policy.acquire_test);
+  out->set_acquire_validation(policy.acquire_validation);
   out->set_acquire_uncertain(policy.acquire_uncertain);
   out->set_acquire_drifted(policy.acquire_drifted);
   out->set_acquire_slice(policy.acquire_slice);
   out->set_acquire_random(policy.acquire_random);
+  out->set_acquire_diverse(policy.acquire_diverse);
   out->set_recipe(policy.recipe);
   out->set_seed(policy.seed);
   out->set_epochs(policy.epochs);

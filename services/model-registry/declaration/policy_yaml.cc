@@ -81,10 +81,13 @@ void ReadCycle(const YamlNode& node, CyclePolicy* policy) {
   node.Read("collect_seconds", &policy->collect_seconds);
   node.Read("collect_samples", &policy->collect_samples);
   node.Read("label_seconds", &policy->label_seconds);
+  node.Read("acquire_test", &policy->acquire_test);
+  node.Read("acquire_validation", &policy->acquire_validation);
   node.Read("acquire_uncertain", &policy->acquire_uncertain);
   node.Read("acquire_drifted", &policy->acquire_drifted);
   node.Read("acquire_slice", &policy->acquire_slice);
   node.Read("acquire_random", &policy->acquire_random);
+  node.Read("acquire_diverse", &policy->acquire_diverse);
   node.Read("recipe", &policy->recipe);
   node.Read("seed", &policy->seed);
   node.Read("epochs", &policy->epochs);
@@ -193,10 +196,13 @@ std::string PrintCycle(const CyclePolicy& policy) {
              .Add("collect_seconds", policy.collect_seconds)
              .Add("collect_samples", policy.collect_samples)
              .Add("label_seconds", policy.label_seconds)
+             .Add("acquire_test", policy.acquire_test)
+             .Add("acquire_validation", policy.acquire_validation)
              .Add("acquire_uncertain", policy.acquire_uncertain)
              .Add("acquire_drifted", policy.acquire_drifted)
              .Add("acquire_slice", policy.acquire_slice)
              .Add("acquire_random", policy.acquire_random)
+             .Add("acquire_diverse", policy.acquire_diverse)
              .Add("recipe", Quoted(policy.recipe))
              .Add("seed", policy.seed)
              .Add("epochs", policy.epochs)

@@ -147,13 +147,19 @@ void CheckAcquisition(const CyclePolicy& policy, SpecProblems& problems) {
   for (const auto& [share, key] : {std::pair{policy.acquire_uncertain, "cycle.acquire_uncertain"},
                                    std::pair{policy.acquire_drifted, "cycle.acquire_drifted"},
                                    std::pair{policy.acquire_slice, "cycle.acquire_slice"},
-                                   std::pair{policy.acquire_random, "cycle.acquire_random"}}) {
+                                   std::pair{policy.acquire_random, "cycle.acquire_random"},
+                                   std::pair{policy.acquire_diverse, "cycle.acquire_diverse"}}) {
     problems.Require(IsShare(share), key, "is 0 to 1");
     sum += share;
   }
   // Shares such as 0.1 have no exact form.
   problems.Require(std::abs(sum - 1) < 1e-9, "cycle.acquire_uncertain",
-                   "must sum to 1 with acquire_drifted, acquire_slice and acquire_random");
+                   "must sum to 1 with acquire_drifted, acquire_slice, acquire_random and "
+                   "acquire_diverse");
+  problems.Require(IsShare(policy.acquire_test), "cycle.acquire_test", "is 0 to 1");
+  problems.Require(IsShare(policy.acquire_validation), "cycle.acquire_validation", "is 0 to 1");
+  problems.Require(policy.acquire_test + policy.acquire_validation < 1, "cycle.acquire_test",
+                   "must leave labels for training: below 1 with acquire_validation");
 }
 
 }  // namespace

@@ -48,11 +48,26 @@ TEST(TaskPoliciesTest, SharesOfTheLabelsSumToOne) {
                 spec.cycle.acquire_uncertain = 0.1;
                 spec.cycle.acquire_drifted = 0.2;
                 spec.cycle.acquire_slice = 0.3;
-                spec.cycle.acquire_random = 0.4;
+                spec.cycle.acquire_random = 0.1;
+                spec.cycle.acquire_diverse = 0.3;
               }),
               IsEmpty());
   EXPECT_THAT(ProblemsOf([](TaskSpec& spec) { spec.cycle.acquire_random = 0.3; }),
               Names("cycle.acquire_uncertain", "must sum to 1"));
+}
+
+TEST(TaskPoliciesTest, SomeLabelsAreLeftForTraining) {
+  const auto with = [](double test, double validation) {
+    return ProblemsOf([&](TaskSpec& spec) {
+      spec.cycle.acquire_test = test;
+      spec.cycle.acquire_validation = validation;
+    });
+  };
+  EXPECT_THAT(with(0, 0), IsEmpty());
+  EXPECT_THAT(with(0.5, 0.4), IsEmpty());
+  EXPECT_THAT(with(0.5, 0.5), Names("cycle.acquire_test", "labels for training"));
+  EXPECT_THAT(with(-0.1, 0.1), Names("cycle.acquire_test", "0 to 1"));
+  EXPECT_THAT(with(0.1, -0.1), Names("cycle.acquire_validation", "0 to 1"));
 }
 
 TEST(TaskPoliciesTest, UnknownCausesAreNamedWithThoseThereAre) {
