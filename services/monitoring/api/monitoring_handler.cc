@@ -215,7 +215,11 @@ grpc::Status MonitoringHandler::RankPredictions(grpc::ServerContext* /*context*/
     }
   }
   for (const auto& ranked : Rank(*std::move(candidates), *query, profiles)) {
-    *response->add_predictions() = ToProto(ranked);
+    auto& out = *response->add_predictions();
+    out = ToProto(ranked);
+    if (!request->with_embeddings()) continue;
+    const auto& embedding = ranked.prediction.row.embedding;
+    out.mutable_embedding()->Add(embedding.begin(), embedding.end());
   }
   return grpc::Status::OK;
 }
