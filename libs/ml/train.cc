@@ -209,7 +209,7 @@ class Training {
       if (!record) return record.error();
       result.epochs.push_back(*record);
       ReportEnd(*record);
-      if (!record->validation) {
+      if (!record->validation || options_.keep_last) {
         result.best_epoch = epoch;
         continue;
       }

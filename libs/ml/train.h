@@ -55,7 +55,7 @@ class ProgressSink {
 struct TrainedModel {
   Model model;  // With the weights of the best epoch.
   std::vector<EpochRecord> epochs{};
-  int best_epoch = 0;  // From 1; the last one without validation rows.
+  int best_epoch = 0;  // From 1; the last one without validation rows or with keep_last.
   bool stopped_early = false;
   double seconds = 0;
 };

@@ -48,6 +48,9 @@ struct TrainOptions {
   std::vector<double> class_weights{};  // One for each class, or empty; only ratios count.
   StoppingMetric stopping_metric = StoppingMetric::kLoss;
   int patience = 0;  // Stop after so many epochs without a better metric. 0: train all epochs.
+  // Keeps the last epoch's weights and not the best one's, and does not stop early: where the
+  // validation rows stand for something else than what is to be learned, they choose badly.
+  bool keep_last = false;
 
   friend bool operator==(const TrainOptions&, const TrainOptions&) = default;
 };

@@ -130,6 +130,20 @@ TEST_F(TrainTest, TheBestEpochsWeightsAreKept) {
   EXPECT_NEAR(loss, best, 1e-4);
 }
 
+TEST_F(TrainTest, TheLastEpochsWeightsAreKeptWhereThatIsAskedFor) {
+  TrainOptions options = quick_;
+  options.epochs = 12;
+  options.patience = 1;
+  options.learning_rate = 1e-2;
+  options.keep_last = true;
+  const auto trained = RunWell("image-cnn", options);
+  EXPECT_FALSE(trained.stopped_early);
+  EXPECT_EQ(trained.epochs.size(), 12U);
+  EXPECT_EQ(trained.best_epoch, 12);
+  EXPECT_DOUBLE_EQ(Accuracy(trained.model, validation_.View()),
+                   trained.epochs.back().validation->accuracy);
+}
+
 TEST_F(TrainTest, StopsEarlyWhenNothingGetsBetter) {
   TrainOptions options = quick_;
   options.epochs = 200;
