@@ -83,6 +83,7 @@ Result<std::vector<RankedPrediction>> MonitoringTrafficWatch::Rank(const RankQue
   request.set_seed(question.seed);
   request.set_count(question.count);
   request.set_sound_only(true);
+  request.set_with_embeddings(question.with_embeddings);
   const auto response =
       Ask(stub_, kMonitoring, kRankDeadline, &MonitoringStub::RankPredictions, request);
   if (!response) return response.error();
@@ -90,8 +91,11 @@ Result<std::vector<RankedPrediction>> MonitoringTrafficWatch::Rank(const RankQue
   ranked.reserve(static_cast<std::size_t>(response->predictions_size()));
   for (const auto& prediction : response->predictions()) {
     if (prediction.quality_problem()) continue;
-    ranked.push_back({prediction.request_id(), prediction.index(), prediction.payload_sha256(),
-                      prediction.score()});
+    ranked.push_back({prediction.request_id(),
+                      prediction.index(),
+                      prediction.payload_sha256(),
+                      prediction.score(),
+                      {prediction.embedding().begin(), prediction.embedding().end()}});
   }
   return ranked;
 }

@@ -73,10 +73,13 @@ CyclePolicy CycleFrom(const registry::CyclePolicy& declared) {
   policy.collect_seconds = declared.collect_seconds();
   policy.collect_samples = declared.collect_samples();
   policy.label_seconds = declared.label_seconds();
+  policy.acquire_test = declared.acquire_test();
+  policy.acquire_validation = declared.acquire_validation();
   policy.acquire_uncertain = declared.acquire_uncertain();
   policy.acquire_drifted = declared.acquire_drifted();
   policy.acquire_slice = declared.acquire_slice();
   policy.acquire_random = declared.acquire_random();
+  policy.acquire_diverse = declared.acquire_diverse();
   if (!declared.recipe().empty()) policy.recipe = declared.recipe();
   policy.seed = declared.seed();
   policy.epochs = declared.epochs();

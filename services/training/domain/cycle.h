@@ -114,7 +114,7 @@ struct CycleSample {
   std::string sample_id;
   std::string request_id;
   std::uint32_t request_index = 0;
-  std::string reason;  // "uncertain", "drifted", "slice" or "random".
+  std::string reason;  // "uncertain", "drifted", "slice", "random" or "diverse".
   double score = 0;
   double inclusion_probability = 0;  // Of "random" ones, else 0.
 };

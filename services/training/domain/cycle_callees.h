@@ -82,6 +82,7 @@ struct RankedPrediction {
   std::uint32_t index = 0;
   std::string payload_sha256;
   double score = 0;
+  std::vector<float> embedding{};  // Where it was asked for and the model has one.
 
   std::string Name() const { return request_id + "#" + std::to_string(index); }
 };
@@ -94,6 +95,7 @@ struct RankQuestion {
   std::string slice{};
   std::uint64_t seed = 0;
   std::uint32_t count = 0;
+  bool with_embeddings = false;
 };
 
 struct ComparisonWish {
@@ -188,7 +190,8 @@ struct CapturedSample {
   std::string name;  // "request#index" that it stands for.
   std::string sha256;
   std::string group;
-  std::string captured_because;
+  std::string split;             // "training", "validation" or "test", for good.
+  std::string captured_because;  // Of that request: "random" or another reason.
   double inclusion_probability = 0;
   bool known = false;  // The previous dataset version holds it.
 };

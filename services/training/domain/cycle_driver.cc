@@ -235,16 +235,19 @@ Result<std::vector<AcquisitionList>> CycleDriver::Offers(const Cycle& cycle,
                                                          const TaskPolicy& task) {
   auto lists = AcquisitionListsOf(task.cycle, cycle.slice);
   const std::uint32_t count =
-      std::clamp(10 * std::max(task.cycle.collect_samples, SamplesToChoose(task.cycle)), kMinRanked,
-                 kMaxRanked);
+      std::clamp(10 * std::max(task.cycle.collect_samples, BudgetOf(task.cycle).samples),
+                 kMinRanked, kMaxRanked);
   for (auto& list : lists) {
     RankQuestion question{.task = cycle.task,
                           .model_version_id = cycle.baseline_model_version_id,
                           .since = cycle.trigger.since,
-                          .order = list.reason == "slice" ? "uncertain" : list.reason,
+                          .order = list.reason == "slice"     ? "uncertain"
+                                   : list.reason == "diverse" ? "random"
+                                                              : list.reason,
                           .slice = list.reason == "slice" ? cycle.slice : "",
                           .seed = StableHash(cycle.id, task.cycle.seed),
-                          .count = count};
+                          .count = count,
+                          .with_embeddings = list.reason == "diverse"};
     const auto ranked = callees_.traffic.Rank(question);
     if (!ranked) return ranked.error();
     const auto captured =
@@ -272,15 +275,20 @@ Result<std::vector<AcquisitionList>> CycleDriver::Offers(const Cycle& cycle,
 CycleDriver::Step CycleDriver::Collect(Cycle& cycle, const TaskPolicy& task) {
   const auto lists = Offers(cycle, task);
   if (!lists) return lists.error();
-  const std::size_t choosable = CountChoosable(*lists);
+  const Choosable choosable = CountChoosable(*lists);
   const CyclePolicy& policy = task.cycle;
-  const bool waited = SecondsInStage(cycle) >= policy.collect_seconds;
-  if (choosable < policy.collect_samples && !waited) {
-    return Waits(Count(choosable) + " of " + Count(policy.collect_samples) +
-                 " samples are captured");
+  const LabelBudget budget = BudgetOf(policy);
+  const bool enough = choosable.samples >= policy.collect_samples &&
+                      choosable.test >= budget.test && choosable.validation >= budget.validation;
+  const std::string held_out = Count(choosable.test) + " of " + Count(budget.test) +
+                               " at random in the test split, " + Count(choosable.validation) +
+                               " of " + Count(budget.validation) + " in the validation split";
+  if (!enough && SecondsInStage(cycle) < policy.collect_seconds) {
+    return Waits(Count(choosable.samples) + " of " + Count(policy.collect_samples) +
+                 " samples are captured, " + held_out);
   }
   Progress moves = Moves(CycleState::kLabeling, "");
-  moves.chosen = Choose(*lists, SamplesToChoose(policy));
+  moves.chosen = Choose(*lists, budget);
   if (moves.chosen.empty()) {
     return IsDecided(CycleState::kRejected, "no sample of traffic could be collected within " +
                                                 Text(policy.collect_seconds) +
@@ -288,8 +296,15 @@ CycleDriver::Step CycleDriver::Collect(Cycle& cycle, const TaskPolicy& task) {
   }
   cycle.acquired.clear();
   for (const auto& sample : moves.chosen) ++cycle.acquired[sample.reason];
-  moves.words = Count(moves.chosen.size()) + " of " + Count(choosable) + " samples chosen";
-  moves.details = {{"samples", Count(moves.chosen.size())}, {"candidates", Count(choosable)}};
+  moves.words = Count(moves.chosen.size()) + " of " + Count(choosable.samples) + " samples chosen";
+  if (!enough) {
+    moves.words += ", after " + Text(policy.collect_seconds) + " s with " + held_out;
+  }
+  moves.details = {
+      {"samples", Count(moves.chosen.size())},
+      {"candidates", Count(choosable.samples)},
+      {"test", Count(std::min<std::size_t>(choosable.test, budget.test))},
+      {"validation", Count(std::min<std::size_t>(choosable.validation, budget.validation))}};
   for (const auto& [reason, samples] : cycle.acquired) moves.details[reason] = Count(samples);
   return moves;
 }

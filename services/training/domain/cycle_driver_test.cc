@@ -121,9 +121,10 @@ TEST_F(CycleDriverTest, GoesFromAnAlertToAPromotion) {
   for (const auto& step : ended.steps) {
     EXPECT_EQ(step.left_at.has_value(), !HasEnded(step.state));
   }
-  EXPECT_EQ(ended.acquired.at("random"), 4U);
-  EXPECT_EQ(ended.acquired.at("drifted"), 8U);
-  EXPECT_EQ(ended.acquired.at("uncertain"), 8U);
+  // Four for the test split, one for validation; of the others a fifth.
+  EXPECT_EQ(ended.acquired.at("random"), 4U + 1 + 3);
+  EXPECT_EQ(ended.acquired.at("drifted"), 6U);
+  EXPECT_EQ(ended.acquired.at("uncertain"), 6U);
 }
 
 /// What must be there once, however often a step was repeated.
@@ -177,10 +178,30 @@ TEST_F(CycleDriverTest, WaitsForSamplesAndThenTakesWhatThereIs) {
   RunUntil(CycleState::kCollecting);
   clock.now += seconds(1);
   ASSERT_TRUE(Step().ok());
-  EXPECT_THAT(cycle().reason, HasSubstr("7 of 30 samples"));
+  // One more is in the test split, and was not captured at random.
+  EXPECT_THAT(cycle().reason, HasSubstr("6 of 30 samples"));
   clock.now += seconds(600);
   RunUntil(CycleState::kLabeling);
-  EXPECT_EQ(store.samples[cycle().id].size(), 7U);
+  EXPECT_EQ(store.samples[cycle().id].size(), 6U);
+}
+
+TEST_F(CycleDriverTest, WaitsForWhatIsHeldOutAndSaysSoWhenItIsNotThere) {
+  platform.without_held_out = 38;
+  Alert();
+  RunUntil(CycleState::kCollecting);
+  clock.now += seconds(1);
+  ASSERT_TRUE(Step().ok());
+  EXPECT_EQ(Name(cycle().state), "collecting");
+  EXPECT_THAT(cycle().reason,
+              HasSubstr("40 of 30 samples are captured, 0 of 4 at random in the test split"));
+  clock.now += seconds(600);
+  RunUntil(CycleState::kLabeling);
+  EXPECT_EQ(store.samples[cycle().id].size(), 20U);
+  for (const auto& step : cycle().steps) {
+    if (step.state != CycleState::kCollecting) continue;
+    EXPECT_THAT(step.result, HasSubstr("after 600 s with 0 of 4 at random in the test split"));
+    EXPECT_EQ(step.details.at("test"), "0");
+  }
 }
 
 TEST_F(CycleDriverTest, NoSampleOfTrafficRejects) {

@@ -37,10 +37,13 @@ struct CyclePolicy {
   double collect_seconds = 600;
   std::uint32_t collect_samples = 200;
   double label_seconds = 86'400;
-  double acquire_uncertain = 0.4;
+  double acquire_test = 0.25;  // Of the labels, for these splits; drawn at random.
+  double acquire_validation = 0.1;
+  double acquire_uncertain = 0.4;  // Of the others, which are for training; these sum to 1.
   double acquire_drifted = 0.4;
   double acquire_slice = 0;
   double acquire_random = 0.2;
+  double acquire_diverse = 0;
   std::string recipe = "image-cnn";
   std::uint64_t seed = 1;
   std::uint32_t epochs = 0;  // 0: the recipe's own.

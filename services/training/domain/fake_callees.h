@@ -28,6 +28,8 @@ class FakePlatform final : public ModelDesk,
     task.cycle.alert_causes = {"data_drift"};
     task.cycle.max_labels = 20;
     task.cycle.collect_samples = 30;
+    task.cycle.acquire_test = 0.2;
+    task.cycle.acquire_validation = 0.05;
     task.cycle.rollout.shadow_predictions = 50;
     task.cycle.rollout.canary_shares = {0.1, 0.5};
     task.cycle.rollout.canary_predictions = 100;
@@ -176,8 +178,8 @@ class FakePlatform final : public ModelDesk,
       if (captured.size() == captured_samples) break;
       const bool at_random = captured.size() % 2 == 0;
       captured.push_back({"sample of " + prediction.Name(), prediction.Name(), "",
-                          "group of " + prediction.Name(), at_random ? "random" : "uncertain",
-                          at_random ? 0.2 : 0, false});
+                          "group of " + prediction.Name(), SplitOf(captured.size()),
+                          at_random ? "random" : "uncertain", at_random ? 0.2 : 0, false});
     }
     return captured;
   }
@@ -221,6 +223,7 @@ class FakePlatform final : public ModelDesk,
   bool annotators_work = true;
   std::map<std::string, std::string> datasets;
   std::size_t captured_samples = 1'000;
+  std::size_t without_held_out = 0;  // So many of the first are all for training.
   std::string newest_dataset = "dataset-0";
   std::uint64_t new_items = 20;
   std::uint64_t new_labels = 0;
@@ -233,6 +236,11 @@ class FakePlatform final : public ModelDesk,
   Error refusal{ErrorCode::kInvalidArgument, "refused"};
 
  private:
+  /// Of forty, eight are in the test split, four of them captured at random.
+  std::string SplitOf(std::size_t number) const {
+    if (number < without_held_out) return "training";
+    return number % 10 < 2 ? "test" : number % 20 == 2 ? "validation" : "training";
+  }
   std::optional<Error> Called(const std::string& name) {
     ++calls;
     if (name == refused_call) return refusal;

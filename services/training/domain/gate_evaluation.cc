@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMostListedParts = 60;
 constexpr double kUsualAlpha = 0.05;
+constexpr double kPower = 0.8;  // What is found so often is found reliably.
 
 std::string Rounded(double value) {
   std::array<char, 32> text{};
@@ -50,6 +51,22 @@ double PWorse(const stats::PairedCounts& counts) {
 double PBetter(stats::PairedCounts counts) {
   std::swap(counts.only_baseline_right, counts.only_candidate_right);
   return PWorse(counts);
+}
+
+/// Of a candidate that mends each of `errors` with probability 1/2 and loses nothing: that it is
+/// found to be better.
+double PowerToFindHalfMended(std::uint64_t errors, double alpha) {
+  std::uint64_t fewest = 1;  // Pairs won that are significant, with none lost.
+  for (double p = 0.5; p > alpha; p /= 2) ++fewest;
+  return 1 - stats::BinomialCdf(static_cast<long long>(fewest) - 1, static_cast<long long>(errors),
+                                0.5);
+}
+
+/// The fewest errors of the baseline with which that is found reliably.
+std::uint64_t ErrorsToJudgeBy(double alpha) {
+  std::uint64_t errors = 1;
+  while (PowerToFindHalfMended(errors, alpha) < kPower) ++errors;
+  return errors;
 }
 
 /// "12 of 200 pairs lost, 3 won: difference -0.0450 (-0.0800 to -0.0101)".
@@ -197,8 +214,26 @@ class CandidateEvaluation {
       criterion.verdict = better ? GateVerdict::kPass : GateVerdict::kFail;
       criterion.reason = Words(counts, criterion) + (better ? ", better" : ", not better") +
                          " at p " + Rounded(*criterion.p_value);
+      if (!better && PWorse(counts) > alpha_) AddWhatIsMissing(counts, criterion);
     }
     criteria_.push_back(std::move(criterion));
+  }
+
+  /// A candidate fails for not being better only where one that mends half of the baseline's errors
+  /// would have been seen to be.
+  void AddWhatIsMissing(const stats::PairedCounts& counts, GateCriterion& criterion) const {
+    const std::uint64_t errors = counts.only_candidate_right + counts.neither_right;
+    const std::uint64_t needed = ErrorsToJudgeBy(alpha_);
+    if (errors >= needed) return;
+    criterion.verdict = GateVerdict::kInconclusive;
+    criterion.reason += ": the serving model is wrong on " + std::to_string(errors) +
+                        " of these, and " + std::to_string(needed) +
+                        " are needed to find out whether a candidate mends half of its errors";
+    if (errors == 0) return;
+    // ceil(total * needed / errors) - total
+    const std::uint64_t all = (counts.total() * needed + errors - 1) / errors;
+    criterion.reason += "; at this rate that takes " + std::to_string(all - counts.total()) +
+                        " more test samples of the new condition";
   }
 
   void AddParts(std::vector<Part> parts) {

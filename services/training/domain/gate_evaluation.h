@@ -70,7 +70,11 @@ struct GateCriterion {
 ///   not_worse_on_old                         pass: no evidence of harm. fail: evidence of harm.
 ///                                            inconclusive: fewer samples than min_samples
 ///   better_on_new                            where required. pass: more pairs won than lost, at
-///                                            p <= alpha. fail: not. inconclusive as above
+///                                            p <= alpha. fail: evidence of the contrary, or not
+///                                            better although the samples suffice: a candidate
+///                                            that mends half of the baseline's errors would pass
+///                                            with probability 0.8. Else inconclusive: the reason
+///                                            says how many more samples it takes
 ///   class.NAME, slice.KEY=VALUE              over both conditions; the p-values are corrected over
 ///                                            all classes and slices together (Holm 1979). Where
 ///                                            the new condition is not required to be better it is

@@ -218,6 +218,40 @@ TEST(GateEvaluationTest, FewSamplesOfTheNewConditionAreInconclusive) {
   EXPECT_EQ(VerdictOf(criteria), GateVerdict::kInconclusive);
 }
 
+TEST(GateEvaluationTest, TooLittleEvidenceOfAGainIsNoFailureAndSaysWhatIsMissing) {
+  const auto better = [](std::size_t count, std::size_t lost, std::size_t won) {
+    GatePolicy policy = Policy();
+    policy.min_samples = 5;
+    return Find(
+        EvaluateCandidate(policy, Joined(Planted(200, 0, 0), Planted(count, lost, won, true))),
+        "better_on_new");
+  };
+  // Everything that the serving model gets wrong is mended, and chance alone does that too.
+  const auto few = better(7, 0, 4);
+  EXPECT_EQ(few.verdict, GateVerdict::kInconclusive);
+  EXPECT_THAT(few.reason, HasSubstr("not better at p 0.0625: the serving model is wrong on 4"));
+  EXPECT_THAT(few.reason, HasSubstr("takes 14 more test samples"));
+  EXPECT_EQ(better(21, 0, 12).verdict, GateVerdict::kPass);
+  // Nothing to mend says nothing of the candidate.
+  const auto none = better(50, 0, 0);
+  EXPECT_EQ(none.verdict, GateVerdict::kInconclusive);
+  EXPECT_THAT(none.reason, ::testing::Not(HasSubstr("more test samples")));
+  // Evidence of the contrary needs no power.
+  EXPECT_EQ(better(7, 5, 0).verdict, GateVerdict::kFail);
+}
+
+TEST(GateEvaluationTest, WhoHadTheChanceToBeBetterAndWasNotFails) {
+  auto samples = Joined(Planted(200, 0, 0), Planted(30, 0, 12, true));
+  for (std::size_t i = 200; i < samples.size(); ++i) {
+    samples[i].candidate_class = *samples[i].baseline_class;
+  }
+  EXPECT_EQ(Find(EvaluateCandidate(Policy(), samples), "better_on_new").verdict,
+            GateVerdict::kFail);
+  for (std::size_t i = 200; i < 202; ++i) samples[i].baseline_class = samples[i].given_class;
+  EXPECT_EQ(Find(EvaluateCandidate(Policy(), samples), "better_on_new").verdict,
+            GateVerdict::kInconclusive);
+}
+
 TEST(GateEvaluationTest, OnlyTestSamplesCount) {
   const auto samples = Joined(Planted(50, 0, 0), Planted(20, 0, 12, true));
   auto validation = Planted(500, 400, 0);

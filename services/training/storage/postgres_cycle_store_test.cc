@@ -348,8 +348,9 @@ constexpr char kViews[] = R"(
       group_key text, split text, collected_at timestamptz, added_at timestamptz, deactivated_at timestamptz, width int,
       height int, metadata jsonb);
   CREATE VIEW ingestion.samples_v1 AS SELECT * FROM ingestion.samples;
-  CREATE TABLE ingestion.captured (task text, request_id text, request_index int, sample_id uuid, captured_at timestamptz);
-  CREATE VIEW ingestion.captured_requests_v1 AS SELECT * FROM ingestion.captured;
+  CREATE TABLE ingestion.captured (task text, request_id text, request_index int, sample_id uuid, captured_at timestamptz,
+      captured_because text NOT NULL DEFAULT '', inclusion_probability double precision NOT NULL DEFAULT 0);
+  CREATE VIEW ingestion.captured_requests_v2 AS SELECT * FROM ingestion.captured;
   CREATE TABLE labeling.labels (sample_id uuid, task text, decided_at timestamptz);
   CREATE VIEW labeling.labels_v1 AS SELECT * FROM labeling.labels;
   CREATE TABLE curation.versions (dataset_version_id uuid, task text, version int, digest text, items bigint,
@@ -360,7 +361,7 @@ constexpr char kViews[] = R"(
   CREATE VIEW curation.dataset_items_v1 AS SELECT * FROM curation.items;
   GRANT USAGE ON SCHEMA curation, ingestion, labeling TO tidewheel_training;
   GRANT SELECT ON curation.dataset_versions_v1, curation.dataset_items_v1, ingestion.samples_v1, labeling.labels_v1,
-      ingestion.captured_requests_v1 TO tidewheel_training;
+      ingestion.captured_requests_v2 TO tidewheel_training;
 )";
 
 std::string Id(int number) {
@@ -378,11 +379,12 @@ class PostgresSampleCatalogueTest : public PostgresCycleStoreTest {
   }
   void Sample(int number, const std::string& name, const std::string& metadata = "{}") {
     Admin(
-        "INSERT INTO ingestion.samples (sample_id, task, sha256, name, group_key, metadata) VALUES "
+        "INSERT INTO ingestion.samples (sample_id, task, sha256, name, group_key, split, metadata) "
+        "VALUES "
         "('" +
         Id(number) + "', 'lights', decode(lpad('" + std::to_string(number) +
         "', 64, '0'), 'hex'), '" + name + "', 'group-" + std::to_string(number) + "', '" +
-        metadata + "')");
+        (number % 2 == 0 ? "test" : "training") + "', '" + metadata + "')");
   }
   void Item(int dataset, int sample, const std::string& class_name = "red") {
     Admin(
@@ -434,6 +436,7 @@ TEST_F(PostgresSampleCatalogueTest, FindsCapturedSamplesByNameOrContent) {
       EXPECT_EQ(sample.captured_because, "random");
       EXPECT_EQ(sample.inclusion_probability, 0.05);
       EXPECT_EQ(sample.group, "group-10");
+      EXPECT_EQ(sample.split, "test");
     }
     if (sample.sample_id == Id(12)) {
       EXPECT_EQ(sample.inclusion_probability, 0);
@@ -441,6 +444,23 @@ TEST_F(PostgresSampleCatalogueTest, FindsCapturedSamplesByNameOrContent) {
     }
   }
   EXPECT_TRUE(catalogue_->FindCaptured("signs", "", predictions)->empty());
+}
+
+TEST_F(PostgresSampleCatalogueTest, EachRequestOfAPictureHasItsOwnReason) {
+  Sample(10, "r-1#0", R"({"captured_because": "uncertain", "inclusion_probability": "0"})");
+  Admin("INSERT INTO ingestion.captured VALUES ('lights', 'r-1', 0, '" + Id(10) +
+        "', now(), 'uncertain', 0), ('lights', 'r-2', 0, '" + Id(10) + "', now(), 'random', 0.25)");
+  const std::string content = std::string(62, '0') + "10";
+  const std::vector<RankedPrediction> predictions{
+      {"r-1", 0, content, 0.5}, {"r-2", 0, content, 0.5}, {"r-3", 0, content, 0.5}};
+  const auto found = catalogue_->FindCaptured("lights", "", predictions);
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  ASSERT_EQ(found->size(), 2U);
+  for (const auto& sample : *found) {
+    EXPECT_EQ(sample.sample_id, Id(10));
+    EXPECT_EQ(sample.captured_because, sample.name == "r-2#0" ? "random" : "uncertain");
+    EXPECT_EQ(sample.inclusion_probability, sample.name == "r-2#0" ? 0.25 : 0);
+  }
 }
 
 TEST_F(PostgresSampleCatalogueTest, CountsWhatIsNew) {

@@ -16,19 +16,20 @@ namespace {
 // picture may have come under a request that was not captured.
 constexpr char kCaptured[] = R"(
 WITH found AS (
-  SELECT c.sample_id, c.request_id || '#' || c.request_index AS name
+  SELECT c.sample_id, c.request_id || '#' || c.request_index AS name, c.captured_because AS because,
+         c.inclusion_probability AS probability
   FROM unnest($2::text[], $5::integer[]) AS asked (request_id, request_index)
-  JOIN ingestion.captured_requests_v1 c ON c.task = $1 AND c.request_id = asked.request_id
+  JOIN ingestion.captured_requests_v2 c ON c.task = $1 AND c.request_id = asked.request_id
                                        AND c.request_index = asked.request_index
   UNION
-  SELECT sample_id, name FROM ingestion.samples_v1 WHERE task = $1 AND sha256 = ANY ($3::bytea[]))
-SELECT s.sample_id, found.name, encode(s.sha256, 'hex') AS sha256, s.group_key,
-       coalesce(s.metadata ->> 'captured_because', '') AS captured_because,
+  SELECT sample_id, name, '', 0 FROM ingestion.samples_v1 WHERE task = $1 AND sha256 = ANY ($3::bytea[]))
+SELECT DISTINCT ON (found.name, s.sample_id) s.sample_id, found.name, encode(s.sha256, 'hex') AS sha256, s.group_key,
+       s.split, found.because, found.probability, coalesce(s.metadata ->> 'captured_because', '') AS captured_because,
        coalesce(s.metadata ->> 'inclusion_probability', '') AS inclusion_probability,
        EXISTS (SELECT FROM curation.dataset_items_v1 i
                WHERE i.dataset_version_id = nullif($4, '')::uuid AND i.sample_id = s.sample_id) AS known
 FROM found JOIN ingestion.samples_v1 s USING (sample_id)
-WHERE s.deactivated_at IS NULL)";
+WHERE s.deactivated_at IS NULL ORDER BY found.name, s.sample_id, found.because DESC)";
 
 constexpr char kNewestDataset[] =
     "SELECT dataset_version_id FROM curation.dataset_versions_v1 WHERE task = $1 "
@@ -120,9 +121,13 @@ Result<std::vector<CapturedSample>> PostgresSampleCatalogue::FindCaptured(
     for (const auto& row :
          tx.exec_params(kCaptured, task, requests.Parameter(), contents.Parameter(),
                         previous_dataset_version_id, indexes.Parameter())) {
+      // The request's own reason; of those that an earlier release took, their first one's.
+      const bool has_own = row["because"].size() > 0;
       samples.push_back({row["sample_id"].c_str(), row["name"].c_str(), row["sha256"].c_str(),
-                         row["group_key"].c_str(), row["captured_because"].c_str(),
-                         ProbabilityFrom(row["inclusion_probability"].c_str()),
+                         row["group_key"].c_str(), row["split"].c_str(),
+                         row[has_own ? "because" : "captured_because"].c_str(),
+                         has_own ? row["probability"].as<double>()
+                                 : ProbabilityFrom(row["inclusion_probability"].c_str()),
                          row["known"].as<bool>()});
     }
     return samples;

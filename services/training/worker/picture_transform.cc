@@ -119,4 +119,30 @@ vision::Image Transformed(const vision::Image& image, PictureTransform transform
   return out;
 }
 
+vision::Image Varied(const vision::Image& image, std::uint64_t seed) {
+  Random random(seed);
+  const double gain = 0.8 + 0.4 * random.Uniform();
+  const double added = kFullScale * 0.08 * (random.Uniform() - 0.5);
+  const double noise = kFullScale * 0.016;
+  const auto move = [&random](int side) {
+    const int most = std::max(1, side / 10);
+    return static_cast<int>(random.Below(static_cast<std::uint64_t>(2 * most + 1))) - most;
+  };
+  const int right = move(image.width);
+  const int down = move(image.height);
+  vision::Image out = image;
+  for (int y = 0; y < image.height; ++y) {
+    for (int x = 0; x < image.width; ++x) {
+      const std::size_t from = image.Offset(std::clamp(x - right, 0, image.width - 1),
+                                            std::clamp(y - down, 0, image.height - 1));
+      const std::size_t to = image.Offset(x, y);
+      for (std::size_t c = 0; c < static_cast<std::size_t>(image.channels); ++c) {
+        out.pixels[to + c] = Clamped(static_cast<double>(image.pixels[from + c]) * gain + added +
+                                     noise * random.Normal());
+      }
+    }
+  }
+  return out;
+}
+
 }  // namespace tidewheel::training

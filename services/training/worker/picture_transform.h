@@ -21,4 +21,9 @@ Result<PictureTransform> ParsePictureTransform(std::string_view word);
 vision::Image Transformed(const vision::Image& image, PictureTransform transform, double amount,
                           std::uint64_t seed);
 
+/// A copy as another camera might have taken it at another moment: moved by up to a tenth of either
+/// side (the edge repeated), contrast and brightness a little different, with some noise. Never
+/// turned or mirrored: what a picture means may depend on that.
+vision::Image Varied(const vision::Image& image, std::uint64_t seed);
+
 }  // namespace tidewheel::training

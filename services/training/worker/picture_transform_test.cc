@@ -87,5 +87,32 @@ TEST(PictureTransformTest, NoiseHasItsDeviationAndIsTheSeeds) {
   EXPECT_NEAR(std::sqrt(squares / 10'000), 0.05 * 255, 0.3);
 }
 
+TEST(VariedTest, IsLikeThePictureAndNeverTheSameTwice) {
+  // Dark on the left, bright on the right, and a bright corner: it would show turning or mirroring.
+  vision::Image image = vision::Image::Filled(40, 30, 3, 40);
+  for (int y = 0; y < 30; ++y) {
+    for (int x = 20; x < 40; ++x) {
+      for (std::size_t c = 0; c < 3; ++c) image.pixels[image.Offset(x, y) + c] = y < 10 ? 220 : 140;
+    }
+  }
+  const auto mean = [](const vision::Image& of, int left, int right, int top, int bottom) {
+    double sum = 0;
+    for (int y = top; y < bottom; ++y) {
+      for (int x = left; x < right; ++x) sum += of.pixels[of.Offset(x, y)];
+    }
+    return sum / ((right - left) * (bottom - top));
+  };
+  EXPECT_EQ(Varied(image, 3), Varied(image, 3));
+  EXPECT_NE(Varied(image, 3), Varied(image, 4));
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const auto varied = Varied(image, seed);
+    ASSERT_EQ(varied.width, 40);
+    ASSERT_EQ(varied.height, 30);
+    EXPECT_NEAR(mean(varied, 0, 15, 0, 30), 40, 0.2 * 40 + 0.04 * 255 + 2);
+    EXPECT_GT(mean(varied, 25, 40, 0, 6), mean(varied, 25, 40, 15, 30) + 20);
+    EXPECT_GT(mean(varied, 25, 40, 15, 30), mean(varied, 0, 15, 15, 30) + 40);
+  }
+}
+
 }  // namespace
 }  // namespace tidewheel::training

@@ -71,6 +71,12 @@ Result<ml::TrainOptions> OptionsOf(const v1::WorkerJob& job, std::size_t trainin
   if (asked.has_batch_size()) options->batch_size = static_cast<int>(asked.batch_size());
   if (asked.has_learning_rate()) options->learning_rate = asked.learning_rate();
   if (asked.has_weight_decay()) options->weight_decay = asked.weight_decay();
+  // Beside a serving version: what is new is little, and least of all in the validation split,
+  // which would choose the epoch by what was known before.
+  if (!job.baseline_files().empty() && !asked.has_patience()) {
+    options->keep_last = true;
+    options->patience = 0;
+  }
   if (asked.has_patience()) options->patience = static_cast<int>(asked.patience());
   return options;
 }
@@ -168,7 +174,7 @@ Result<std::string> ProfileOf(const v1::WorkerJob& job, const ml::Model& model,
   }
 
   const ml::TensorDataset training = data.training.rows();
-  const auto sampled = SampleTrainingRows(training.rows(), held_out_rows, job.seed());
+  const auto sampled = SampleTrainingRows(data.training.ordinals.size(), held_out_rows, job.seed());
   ProfiledRows& sample = source.training_sample;
   sample.split = "training";
   if (!sampled.empty()) {

@@ -147,6 +147,60 @@ class TrainingJobTest : public ::testing::Test {
   std::vector<v1::WorkerItem> items_;
 };
 
+TEST_F(TrainingJobTest, AHeavyItemBecomesVariedCopiesThatShareItsWeight) {
+  {
+    std::ofstream file(job_.items_file(), std::ios::binary);
+    for (std::size_t i = 0; i < items_.size(); ++i) {
+      // Of class a one weighs 16, and one of class b 2.5 times as much as the others of its class.
+      v1::WorkerItem item = items_[i];
+      item.set_weight(item.class_index() == 1 ? 4 : 1);
+      if (i == 4) item.set_weight(16);
+      if (i == 5) item.set_weight(10);
+      google::protobuf::util::SerializeDelimitedToOstream(item, &file);
+    }
+  }
+  ASSERT_EQ(items_[4].split(), "training");
+  ASSERT_EQ(items_[5].split(), "training");
+  const auto prepare = [&](const char* name) {
+    std::filesystem::create_directories(folder_.path() / name);
+    ReportPipe nobody(-1);
+    return PrepareData(job_, Spec(8), folder_.path() / name, nobody, {});
+  };
+  const auto data = prepare("once");
+  ASSERT_TRUE(data.ok()) << data.error().message;
+  const auto rows = data->training.rows();
+  const std::size_t items = data->training.ordinals.size();
+  EXPECT_EQ(items, 220U);
+  EXPECT_EQ(data->training.measures.size(), items * data->measures.size());
+  ASSERT_EQ(rows.rows(), items + 3 + 1);
+  double weights = 0;
+  for (std::size_t row = 0; row < rows.rows(); ++row) {
+    if (rows.labels[row] == 0 && rows.weights[row] != 1) weights += double{rows.weights[row]};
+    if (row >= items) {
+      EXPECT_EQ(rows.labels[row], row < items + 3 ? 0 : 1);
+      EXPECT_EQ(rows.weights[row], row < items + 3 ? 4.0F : 5.0F);
+    }
+  }
+  EXPECT_EQ(weights, 16);
+  EXPECT_EQ(data->validation.rows().rows(), data->validation.ordinals.size());
+  // The same for the same job.
+  const auto again = prepare("again");
+  ASSERT_TRUE(again.ok()) << again.error().message;
+  EXPECT_TRUE(std::ranges::equal(rows.elements, again->training.rows().elements));
+  // Where weights do not count there is nothing to share.
+  job_.mutable_hyperparameters()->set_class_weights(false);
+  EXPECT_EQ(prepare("plain")->training.rows().rows(), items);
+}
+
+TEST_F(TrainingJobTest, BesideAServingVersionTheLastEpochIsKept) {
+  const auto first = Run("first");
+  EXPECT_GT(first.result.hyperparameters().patience(), 0U);
+  Serve(first.package);
+  const auto second = Run("second");
+  EXPECT_EQ(second.result.hyperparameters().patience(), 0U);
+  EXPECT_EQ(second.result.best_epoch(), 30U);
+}
+
 TEST_F(TrainingJobTest, ThePackageSaysWhatItsInputsAndAnswersLookedLike) {
   const Ran ran = Run("one");
   EXPECT_THAT(ran.result.package_files(), ::testing::Contains("profile.pb"));
