@@ -129,8 +129,8 @@ TEST(TaskTextTest, KeepsWhatTheSetSaysAndAddsTheLoopsPolicies) {
   ASSERT_TRUE(text.ok()) << text.error().message;
   EXPECT_EQ(TaskName(*text), "street-lights-oracle");
   EXPECT_THAT(*text, HasSubstr("near_duplicate_group_distance: 6"));
-  EXPECT_THAT(*text, HasSubstr("acquire_uncertain: 0.4"));
-  EXPECT_THAT(*text, HasSubstr("\n  validation_share: 0.15\n  test_share: 0.12\n"));
+  EXPECT_THAT(*text, HasSubstr("acquire_diverse: 0.8"));
+  EXPECT_THAT(*text, HasSubstr("\n  validation_share: 0.15\n  test_share: 0.2\n"));
   options.random_acquisition = true;
   EXPECT_THAT(*TaskText(base, "t", options), HasSubstr("acquire_random: 1"));
   EXPECT_EQ(TaskText("no: task", "t", options).error().code, ErrorCode::kInvalidArgument);

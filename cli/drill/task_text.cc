@@ -8,7 +8,10 @@ namespace {
 constexpr double kMaxFalseAlarms = 1;
 constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
-constexpr double kTestShare = 0.12;
+// Of what is captured, so that a quarter of the labels finds its samples there within seconds.
+constexpr double kTestShare = 0.2;
+constexpr double kLabelsForTest = 0.25;
+constexpr double kLabelsForValidation = 0.1;
 constexpr std::uint32_t kLabels = 100;
 
 std::string Line(const std::string& key, double value) {
@@ -80,15 +83,18 @@ std::string Cycle(const Options& options) {
   text += Line("max_labels", options.labels == 0 ? kLabels : options.labels);
   text += Line("max_cpu_seconds", 1'200);
   text += Line("votes_per_sample", 1);
-  text += Line("collect_seconds", 30);
+  text += Line("collect_seconds", 90);
   text += Line("collect_samples", 200);
   text += Line("label_seconds", 240);
+  text += Line("acquire_test", kLabelsForTest);
+  text += Line("acquire_validation", kLabelsForValidation);
   if (options.random_acquisition) {
     text +=
-        "  acquire_uncertain: 0\n  acquire_drifted: 0\n  acquire_slice: 0\n  acquire_random: 1\n";
+        "  acquire_uncertain: 0\n  acquire_drifted: 0\n  acquire_diverse: 0\n"
+        "  acquire_random: 1\n";
   } else {
     text +=
-        "  acquire_uncertain: 0.4\n  acquire_drifted: 0.4\n  acquire_slice: 0\n"
+        "  acquire_uncertain: 0\n  acquire_drifted: 0\n  acquire_diverse: 0.8\n"
         "  acquire_random: 0.2\n";
   }
   text += "  recipe: image-cnn\n  seed: " + std::to_string(options.seed) + "\n";
@@ -126,8 +132,8 @@ Result<std::string> TaskText(const std::string& base, const std::string& name,
                  "the task's file has no line \"task: NAME\" or no section \"labels\""};
   }
   std::string text = base.substr(0, end) + "\n";
-  // Of few labels, most should teach. The validation part stays as large as it is: what is normal
-  // for confidence and classes is learned from it.
+  // The validation part stays as large as it is: what is normal for confidence and classes is
+  // learned from it.
   Replace(text, "test_share", kTestShare);
   text.replace(text.find("task: " + own), 6 + own.size(), "task: " + name);
   return text + Gate(options.scenario) + Monitoring(options.scenario) + Capture() + Cycle(options);

@@ -14,7 +14,7 @@ double Figure(const DemoEnd& end, const std::string& name) {
 
 TEST(DrillTest, TurnedLightsAreNoticedLearnedAndServedByNobodysHand) {
   const auto end = RunDrill({"rotate", "--seed", "1", "--requests", "300", "--no-oracle"},
-                            std::chrono::seconds(400));
+                            std::chrono::seconds(560));
   SCOPED_TRACE(end.program.output + end.program.errors);
   EXPECT_THAT(end.program.output, HasSubstr("cycle promoted"));
   EXPECT_EQ(Figure(end, "drill.rotate.cause.right"), 1);
