@@ -121,6 +121,7 @@ Result<FollowReport> DeploymentFollower::Follow() {
   }
   for (const auto& deployment : list->deployments) LoadMissing(deployment, report);
   settled_ = true;
+  table_.SetComplete(true);
   return report;
 }
 

@@ -29,7 +29,9 @@ class DeploymentFollower {
  public:
   DeploymentFollower(DeploymentSource& source, ModelLoader& loader, ModelTable& table,
                      const Clock& clock)
-      : source_(source), loader_(loader), table_(table), clock_(clock) {}
+      : source_(source), loader_(loader), table_(table), clock_(clock) {
+    table_.SetComplete(false);
+  }
 
   /// kUnavailable: the registry is away; nothing changed.
   Result<FollowReport> Follow();

@@ -438,6 +438,16 @@ TEST_F(PredictorTest, RefusesWithTheLimit) {
   EXPECT_TRUE(sink_.predictions.empty());
 }
 
+TEST_F(PredictorTest, AsksToTryAgainUntilItIsKnownWhoServes) {
+  table_.SetComplete(false);
+  PredictRequest request;
+  request.task = "dogs";
+  request.input.pictures = {"a"};
+  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kUnavailable);
+  table_.SetComplete(true);
+  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kNotFound);
+}
+
 TEST_F(PredictorTest, OutcomesAreTakenOrRefusedWhole) {
   std::vector<OutcomeFact> outcomes(2);
   outcomes[0] = {"r-1", "lights", 0, "red", "person", {}};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -44,6 +45,10 @@ class ModelTable {
   void NoteCandidate(const std::string& task, std::optional<FailedCandidate> failed);
   void Remove(const std::string& task);
 
+  /// Whether all that is deployed has been looked at; before, a task that is not found may come.
+  bool complete() const { return complete_; }
+  void SetComplete(bool complete) { complete_ = complete; }
+
   /// By task, production before the candidate.
   std::vector<LoadedModel> List() const;
   std::vector<std::string> Tasks() const;
@@ -57,6 +62,7 @@ class ModelTable {
 
   mutable std::mutex mutex_;  // Guards entries_; held for a look-up, never for a prediction.
   std::map<std::string, Entry> entries_;
+  std::atomic<bool> complete_ = true;
 };
 
 }  // namespace tidewheel::inference

@@ -171,6 +171,9 @@ Result<PredictResult> Predictor::Predict(const PredictRequest& request) {
   if (route == nullptr) {
     counters_.refused.Add();
     if (!good) return good.error();
+    if (!table_.complete()) {
+      return Error{ErrorCode::kUnavailable, "which models serve is not known yet"};
+    }
     return Error{ErrorCode::kNotFound, "no model serves task " + request.task.substr(0, 80)};
   }
   auto result = Answered(request, *route);
