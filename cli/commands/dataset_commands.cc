@@ -33,6 +33,7 @@ struct ListOptions {
 v1::ClassWeighting WeightingOf(const std::string& name) {
   if (name == "none") return v1::CLASS_WEIGHTING_NONE;
   if (name == "inverse-frequency") return v1::CLASS_WEIGHTING_INVERSE_FREQUENCY;
+  if (name == "root-inverse-frequency") return v1::CLASS_WEIGHTING_ROOT_INVERSE_FREQUENCY;
   if (name == "effective-number") return v1::CLASS_WEIGHTING_EFFECTIVE_NUMBER;
   return v1::CLASS_WEIGHTING_UNSPECIFIED;
 }
@@ -170,8 +171,10 @@ void AddDatasetCommands(CommandLine& line) {
   AddTask(command, &build->task);
   command
       ->add_option("--weighting", build->weighting,
-                   "none, inverse-frequency (default) or effective-number")
-      ->check(CLI::IsMember({"none", "inverse-frequency", "effective-number"}));
+                   "none, inverse-frequency (default), root-inverse-frequency or "
+                   "effective-number")
+      ->check(CLI::IsMember(
+          {"none", "inverse-frequency", "root-inverse-frequency", "effective-number"}));
   command->add_option("--description", build->description, "For people");
   command->add_option("--source", build->sources, "Only samples of this source; may be repeated")
       ->expected(1)

@@ -15,6 +15,8 @@ v1::ClassWeighting ToProto(ClassWeighting weighting) {
       return v1::CLASS_WEIGHTING_INVERSE_FREQUENCY;
     case ClassWeighting::kEffectiveNumber:
       return v1::CLASS_WEIGHTING_EFFECTIVE_NUMBER;
+    case ClassWeighting::kRootInverseFrequency:
+      return v1::CLASS_WEIGHTING_ROOT_INVERSE_FREQUENCY;
   }
   return v1::CLASS_WEIGHTING_UNSPECIFIED;
 }
@@ -28,6 +30,8 @@ Result<ClassWeighting> FromProto(v1::ClassWeighting weighting) {
       return ClassWeighting::kInverseFrequency;
     case v1::CLASS_WEIGHTING_EFFECTIVE_NUMBER:
       return ClassWeighting::kEffectiveNumber;
+    case v1::CLASS_WEIGHTING_ROOT_INVERSE_FREQUENCY:
+      return ClassWeighting::kRootInverseFrequency;
     default:
       return Error{ErrorCode::kInvalidArgument, "recipe.class_weighting " +
                                                     std::to_string(static_cast<int>(weighting)) +

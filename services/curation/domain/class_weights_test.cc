@@ -37,8 +37,9 @@ TEST(ClassWeightsTest, WeightsAverageOneOverTheTrainingSplitWhateverTheCounts) {
   for (int round = 0; round < 200; ++round) {
     std::vector<std::uint64_t> counts(2 + random.Below(30));
     for (auto& count : counts) count = 1 + random.Below(10'000);
-    for (const auto weighting : {ClassWeighting::kNone, ClassWeighting::kInverseFrequency,
-                                 ClassWeighting::kEffectiveNumber}) {
+    for (const auto weighting :
+         {ClassWeighting::kNone, ClassWeighting::kInverseFrequency,
+          ClassWeighting::kEffectiveNumber, ClassWeighting::kRootInverseFrequency}) {
       EXPECT_NEAR(MeanOverSamples(counts, *ClassWeights(counts, weighting)), 1, 1e-9);
     }
   }
@@ -49,7 +50,8 @@ TEST(ClassWeightsTest, RarerClassesNeverWeighLess) {
   for (int round = 0; round < 200; ++round) {
     const std::vector<std::uint64_t> counts{1 + random.Below(5'000), 1 + random.Below(5'000)};
     for (const auto weighting :
-         {ClassWeighting::kInverseFrequency, ClassWeighting::kEffectiveNumber}) {
+         {ClassWeighting::kInverseFrequency, ClassWeighting::kEffectiveNumber,
+          ClassWeighting::kRootInverseFrequency}) {
       const auto weights = *ClassWeights(counts, weighting);
       EXPECT_EQ(counts[0] <= counts[1], weights[0] >= weights[1] - 1e-12);
     }
@@ -63,6 +65,17 @@ TEST(ClassWeightsTest, EffectiveNumberFollowsItsDefinition) {
 
   const auto effective = [](double n) { return (1 - std::pow(0.999, n)) / (1 - 0.999); };
   EXPECT_NEAR(weights[1] / weights[0], effective(5'000) / effective(50), 1e-9);
+}
+
+TEST(ClassWeightsTest, RootsLieBetweenNoneAndTheInverse) {
+  const std::vector<std::uint64_t> counts{900, 100};
+
+  const auto weights = *ClassWeights(counts, ClassWeighting::kRootInverseFrequency);
+
+  EXPECT_NEAR(weights[1] / weights[0], 3, 1e-12);
+  EXPECT_NEAR(0.9 * weights[0] + 0.1 * weights[1], 1, 1e-12);
+  EXPECT_FALSE(
+      ClassWeights(std::vector<std::uint64_t>{0, 0}, ClassWeighting::kRootInverseFrequency).ok());
 }
 
 TEST(ClassWeightsTest, WithoutWeightingAllWeighOneExactly) {

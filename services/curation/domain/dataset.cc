@@ -28,6 +28,8 @@ std::string_view Name(ClassWeighting weighting) {
       return "none";
     case ClassWeighting::kInverseFrequency:
       return "inverse-frequency";
+    case ClassWeighting::kRootInverseFrequency:
+      return "root-inverse-frequency";
     case ClassWeighting::kEffectiveNumber:
       break;
   }
@@ -35,13 +37,15 @@ std::string_view Name(ClassWeighting weighting) {
 }
 
 Result<ClassWeighting> ParseClassWeighting(std::string_view name) {
-  for (const auto weighting : {ClassWeighting::kNone, ClassWeighting::kInverseFrequency,
-                               ClassWeighting::kEffectiveNumber}) {
+  for (const auto weighting :
+       {ClassWeighting::kNone, ClassWeighting::kInverseFrequency, ClassWeighting::kEffectiveNumber,
+        ClassWeighting::kRootInverseFrequency}) {
     if (Name(weighting) == name) return weighting;
   }
-  return Error{ErrorCode::kInvalidArgument,
-               "class weighting \"" + std::string(name) +
-                   "\" is none of none, inverse-frequency and effective-number"};
+  return Error{
+      ErrorCode::kInvalidArgument,
+      "class weighting \"" + std::string(name) +
+          "\" is none of none, inverse-frequency, root-inverse-frequency and effective-number"};
 }
 
 }  // namespace tidewheel::curation

@@ -27,7 +27,7 @@ std::string_view Name(Split split);
 /// kInvalidArgument names the word and the three splits.
 Result<Split> ParseSplit(std::string_view name);
 
-enum class ClassWeighting { kNone, kInverseFrequency, kEffectiveNumber };
+enum class ClassWeighting { kNone, kInverseFrequency, kEffectiveNumber, kRootInverseFrequency };
 
 /// "none", "inverse-frequency", "effective-number".
 std::string_view Name(ClassWeighting weighting);

@@ -283,7 +283,7 @@ TEST_F(PostgresDatasetStoreTest, ConcurrentDifferentBuildsNumberTheirVersions) {
   std::vector<Result<BuildOutcome>> outcomes(3, Error{});
   std::vector<std::thread> threads;
   const ClassWeighting weightings[] = {ClassWeighting::kNone, ClassWeighting::kInverseFrequency,
-                                       ClassWeighting::kEffectiveNumber};
+                                       ClassWeighting::kRootInverseFrequency};
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     threads.emplace_back([&, i] {
       DatasetRecipe recipe{.task = "lights"};

@@ -223,6 +223,10 @@ Result<std::string> CurationDatasetDesk::Build(const DatasetWish& wish) {
   request.mutable_recipe()->set_task(wish.task);
   request.mutable_recipe()->set_previous_dataset_version_id(wish.previous_dataset_version_id);
   request.mutable_recipe()->set_new_sample_weight(wish.new_sample_weight);
+  // A cycle's labels are few, and many of one vote: a wrong one of a rare class must not outweigh
+  // the right ones.
+  request.mutable_recipe()->set_class_weighting(
+      curation::v1::CLASS_WEIGHTING_ROOT_INVERSE_FREQUENCY);
   request.set_description(wish.description);
   request.set_actor(wish.actor);
   const auto response = Ask(stub_, "curation", kBuildDeadline,
