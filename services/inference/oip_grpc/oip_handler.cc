@@ -44,15 +44,22 @@ struct InferCall {
   ServerUnaryReactor* reactor = nullptr;
   grpc::ByteBuffer* response = nullptr;
   const SharedMemoryTable* regions = nullptr;
+  Counter* answers = nullptr;
+  Counter* refusals = nullptr;
   MessageBytes message{};
   AnswerForm form{};
 
+  void Refuse(const Error& error) {
+    refusals->Add();
+    reactor->Finish(rpc::ToGrpcStatus(error));
+  }
   void Answer(const Result<InferResponse>& answer) {
-    if (!answer) return reactor->Finish(rpc::ToGrpcStatus(answer.error()));
+    if (!answer) return Refuse(answer.error());
     thread_local EncodedAnswer encoded;
     if (const auto written = EncodeInferResponse(*answer, form, *regions, encoded); !written) {
-      return reactor->Finish(rpc::ToGrpcStatus(written.error()));
+      return Refuse(written.error());
     }
+    answers->Add();
     *response = ToByteBuffer(encoded);
     encoded.parts.clear();  // They keep tensors alive.
     reactor->Finish(grpc::Status::OK);
@@ -190,12 +197,14 @@ ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
   call->reactor = reactor;
   call->response = response;
   call->regions = &regions_;
+  call->answers = &options_.answers;
+  call->refusals = &options_.refusals;
   const auto message = call->message.Gather(*request);
   ReadInferRequest read;
   const auto parsed =
       message ? ParseInferRequest(*message, regions_, read) : Result<void>(message.error());
   if (!parsed) {
-    reactor->Finish(rpc::ToGrpcStatus(parsed.error()));
+    call->Refuse(parsed.error());
     return reactor;
   }
   call->form = std::move(read.form);
@@ -262,7 +271,6 @@ ServerUnaryReactor* OipHandler::RepositoryModelLoad(
       log::Warning("model not loaded",
                    {{"model", request->model_name().substr(0, 200)}, {"problem", loaded.error()}});
     }
-    if (options_.models_changed) options_.models_changed();
     return rpc::ToGrpcStatus(loaded);
   });
 }
@@ -277,7 +285,6 @@ ServerUnaryReactor* OipHandler::RepositoryModelUnload(
   return Later(context, [this, request, all = *dependents] {
     const auto unloaded = Unload(request->model_name(), all);
     if (unloaded) log::Info("model unloaded", {{"model", request->model_name().substr(0, 200)}});
-    if (options_.models_changed) options_.models_changed();
     return rpc::ToGrpcStatus(unloaded);
   });
 }

@@ -8,6 +8,7 @@
 
 #include "inference/grpc_service.grpc.pb.h"
 #include "tidewheel/base/bounded_queue.h"
+#include "tidewheel/base/counters.h"
 #include "tidewheel/base/worker.h"
 #include "tidewheel/inference/core/model_server.h"
 #include "tidewheel/inference/core/shared_memory.h"
@@ -44,11 +45,11 @@ class OipHandler final : public internal::OipRpcs {
   struct Options {
     std::string server_version{};  // Of ServerMetadata.
     std::size_t control_threads = 2;
-    std::size_t control_queue = 64;   // Calls that may wait for such a thread.
-    std::size_t stream_window = 128;  // Requests of one stream that are worked on at once.
-    bool shared_memory = true;        // Whether clients may register regions.
-    /// Called on a thread of its own after a model was loaded or unloaded by a client.
-    std::function<void()> models_changed{};
+    std::size_t control_queue = 64;       // Calls that may wait for such a thread.
+    std::size_t stream_window = 128;      // Requests of one stream that are worked on at once.
+    bool shared_memory = true;            // Whether clients may register regions.
+    Counter& answers = Counter::None();   // To ModelInfer.
+    Counter& refusals = Counter::None();  // Errors to it.
   };
 
   OipHandler(ModelServer& models, SharedMemoryTable& regions, Options options);
