@@ -10,6 +10,8 @@
 #include <system_error>
 #include <utility>
 
+#include "tidewheel/ml/onnx/check.h"
+#include "tidewheel/serving/internal/ml_operators.h"
 #include "tidewheel/serving/internal/openvino.h"
 
 namespace tidewheel::serving {
@@ -28,6 +30,12 @@ std::string Essence(std::string_view words) {
                                line.starts_with("To facilitate");
     if (line.empty() || about_sources) continue;
     essence += (essence.empty() ? "" : " ") + std::string(line);
+  }
+  // Places in the engine's sources also stand inside a line.
+  constexpr std::string_view kFrom = "Exception from ";
+  for (auto at = essence.find(kFrom); at != std::string::npos; at = essence.find(kFrom, at)) {
+    const auto end = essence.find(' ', at + kFrom.size());
+    essence.erase(at, end == std::string::npos ? end : end + 1 - at);
   }
   constexpr std::size_t kMostCharacters = 500;
   return essence.substr(0, kMostCharacters);
@@ -50,6 +58,7 @@ std::shared_ptr<ov::Model> ReadOnnx(Engine::Core& core, std::string_view onnx) {
   std::istream* input = &stream;
   // The ONNX reader by name: the engine's other formats are not for foreign bytes.
   const auto frontend = core.frontends.load_by_framework("onnx");
+  AddMlOperators(*frontend);
   return frontend->convert(frontend->load(input));
 }
 
@@ -316,12 +325,14 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraphFile(const std::filesystem::path
                                                      const GraphOptions& options) const {
   const auto bytes = ReadModelFile(onnx_file);
   if (!bytes) return bytes.error();
-  auto loaded = LoadGraph(*bytes, options);
+  auto folder = onnx_file.parent_path();
+  if (folder.empty()) folder = ".";
+  auto loaded = LoadGraph(*bytes, options, folder);
   if (!loaded) return Prefixed(onnx_file.string() + ": ", loaded.error());
   return loaded;
 }
 
-Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
+Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx, Precision precision) const {
   const EngineOptions& options = core_->options;
   if (onnx.size() > options.at_most_model_bytes) {
     return Error{ErrorCode::kResourceExhausted, "ONNX model: " + std::to_string(onnx.size()) +
@@ -333,21 +344,30 @@ Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx) const {
   if (onnx.find("\x0a\x08location") != std::string_view::npos) {
     return Malformed("keeps tensors in other files; only a model in one file can be served");
   }
+  const bool bf16 = precision == Precision::kBf16;
+  if (bf16 && !HasBf16()) {
+    return Error{ErrorCode::kUnimplemented, "this processor does not compute in bfloat16"};
+  }
+  if (const auto checked = ml::CheckOnnx(onnx, {}, {.bytes = options.at_most_model_bytes});
+      !checked) {
+    return checked.error();
+  }
   return WithoutExceptions(
       ErrorCode::kInvalidArgument, "ONNX model", [&]() -> Result<std::unique_ptr<Model>> {
         const auto model = ReadOnnx(*core_, onnx);
         auto ports = PortsOf(*model);
         if (!ports) return ports.error();
 
-        // Float32 by name: where the processor has AMX, bf16 would be taken silently. No pinning,
-        // because the calling thread computes and belongs to the caller.
+        // The precision by name: where the processor has AMX, bf16 would be taken silently. No
+        // pinning, because the calling thread computes and belongs to the caller.
+        const auto inside = bf16 ? ov::element::bf16 : ov::element::f32;
         ov::CompiledModel compiled = core_->core.compile_model(
-            model, kProcessor, ov::hint::inference_precision(ov::element::f32),
+            model, kProcessor, ov::hint::inference_precision(inside),
             ov::num_streams(options.concurrency),
             ov::inference_num_threads(options.threads * options.concurrency),
             ov::hint::enable_cpu_pinning(false));
-        if (compiled.get_property(ov::hint::inference_precision) != ov::element::f32) {
-          return Error{ErrorCode::kInternal, "the engine does not keep to float32"};
+        if (compiled.get_property(ov::hint::inference_precision) != inside) {
+          return Error{ErrorCode::kInternal, "the engine does not keep to the precision"};
         }
         auto loaded = std::make_unique<Model>(std::make_unique<Model::Compiled>(
             std::move(compiled), std::move(*ports), options.concurrency));

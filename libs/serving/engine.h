@@ -48,7 +48,7 @@ struct EngineOptions {
   std::size_t at_most_model_bytes = std::size_t{1} << 30;
 };
 
-/// An ONNX model, compiled in float32 for any batch size.
+/// An ONNX model of rows, compiled for any batch size.
 class Model {
  public:
   struct Compiled;
@@ -95,13 +95,16 @@ class Engine {
   /// one float32 output with a free batch as first size, beside which only an output named
   /// "embedding" may be. kUnimplemented names the operators OpenVINO does not know.
   /// kResourceExhausted: larger than at_most_model_bytes.
-  Result<std::unique_ptr<Model>> LoadBytes(std::string_view onnx) const;
+  /// As LoadGraph says of a precision.
+  Result<std::unique_ptr<Model>> LoadBytes(std::string_view onnx,
+                                           Precision precision = Precision::kFloat32) const;
 
-  /// Any ONNX model. kInvalidArgument: no ONNX model, or an input or output that cannot be served,
-  /// by name; kUnimplemented names the operators that the engine does not know, or the precision
-  /// that the processor does not have; kResourceExhausted: larger than at_most_model_bytes.
-  Result<std::unique_ptr<Graph>> LoadGraph(std::string_view onnx,
-                                           const GraphOptions& options) const;
+  /// Any ONNX model; tensors in other files are read from inside `folder`, which may be empty.
+  /// kInvalidArgument: no ONNX model, or an input or output that cannot be served, by name;
+  /// kUnimplemented names the operators that the engine does not know, or the precision that the
+  /// processor does not have; kResourceExhausted: larger than at_most_model_bytes.
+  Result<std::unique_ptr<Graph>> LoadGraph(std::string_view onnx, const GraphOptions& options,
+                                           const std::filesystem::path& folder = {}) const;
   /// kNotFound: no such file; the rest as LoadGraph.
   Result<std::unique_ptr<Graph>> LoadGraphFile(const std::filesystem::path& onnx_file,
                                                const GraphOptions& options) const;

@@ -7,8 +7,11 @@
 #include <limits>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
+#include "tidewheel/ml/onnx/check.h"
+#include "tidewheel/serving/internal/ml_operators.h"
 #include "tidewheel/serving/internal/openvino.h"
 
 namespace tidewheel::serving {
@@ -97,6 +100,36 @@ std::optional<std::size_t> PassedThrough(ov::Model& model, const ov::Output<ov::
     if (source.get_node() == model.input(i).get_node()) return i;
   }
   return std::nullopt;
+}
+
+/// The texts that an output's whole numbers stand for.
+std::vector<std::string> TextsOf(const ov::Output<ov::Node>& output) {
+  // Nodes that keep every number on its way.
+  static const std::set<std::string_view> kKeeping = {"Identity", "Reshape", "Squeeze",
+                                                      "Unsqueeze"};
+  ov::Output<ov::Node> source = output.get_node()->input_value(0);
+  while (kKeeping.count(source.get_node()->get_type_name()) > 0 &&
+         source.get_node()->get_rt_info().count(kTexts) == 0) {
+    source = source.get_node()->input_value(0);
+  }
+  const auto& marks = source.get_node()->get_rt_info();
+  const auto found = marks.find(kTexts);
+  return found == marks.end() ? std::vector<std::string>()
+                              : found->second.as<std::vector<std::string>>();
+}
+
+/// As the protocol carries texts; a number beyond the list is an empty one.
+std::string Spelled(const ov::Tensor& places, const std::vector<std::string>& texts) {
+  std::string bytes;
+  const auto* numbers = places.data<const std::int64_t>();
+  for (std::size_t i = 0; i < places.get_size(); ++i) {
+    const bool known = numbers[i] >= 0 && numbers[i] < static_cast<std::int64_t>(texts.size());
+    const std::string text = known ? texts[static_cast<std::size_t>(numbers[i])] : std::string();
+    const auto length = static_cast<std::uint32_t>(text.size());
+    bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
+    bytes += text;
+  }
+  return bytes;
 }
 
 /// Elements of a shape without negative sizes; nothing where they are too many.
@@ -190,6 +223,7 @@ struct Graph::Compiled {
   std::vector<Port> inputs;
   std::vector<Port> outputs;
   std::vector<std::optional<std::size_t>> passed;  // Of each output, the input that it is.
+  std::vector<std::vector<std::string>> texts;     // Of each output whose numbers stand for some.
   std::vector<bool> computed_with;                 // Of each input.
   bool computes = false;
   bool batches = false;
@@ -272,6 +306,14 @@ Result<void> Graph::Compiled::Compute(std::span<const TensorView> given,
     for (std::size_t i = 0; i < outputs.size(); ++i) {
       if (passed[i]) continue;
       const ov::Tensor answer = request.get_output_tensor(i);
+      if (!texts[i].empty()) {
+        const auto spelled = std::make_shared<const std::string>(Spelled(answer, texts[i]));
+        const ov::Shape sizes = answer.get_shape();
+        answers[i].shape.assign(sizes.begin(), sizes.end());
+        answers[i].data = *spelled;
+        answers[i].owner = spelled;
+        continue;
+      }
       const auto address = reinterpret_cast<std::uintptr_t>(memory.get() + place);
       place += (kAlignment - address % kAlignment) % kAlignment;
       const std::size_t size = answer.get_byte_size();
@@ -418,19 +460,17 @@ bool Engine::HasBf16() const {
   return capable && *capable;
 }
 
-Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx,
-                                                 const GraphOptions& options) const {
+Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const GraphOptions& options,
+                                                 const std::filesystem::path& folder) const {
   if (auto fine = CheckOptions(options); !fine) return fine.error();
   if (onnx.size() > core_->options.at_most_model_bytes) {
     return Error{ErrorCode::kResourceExhausted,
                  "ONNX model: " + std::to_string(onnx.size()) + " bytes; the limit is " +
                      std::to_string(core_->options.at_most_model_bytes)};
   }
-  // Tensors in other files would be looked for in the working folder, which is none of the model's
-  // business. As protobuf writes it: field 1, eight characters.
-  if (onnx.find("\x0a\x08location") != std::string_view::npos) {
-    return Malformed("keeps tensors in other files; only a model in one file can be served");
-  }
+  auto checked = ml::CheckOnnx(onnx, folder, {.bytes = core_->options.at_most_model_bytes});
+  if (!checked) return checked.error();
+  if (checked->joined) onnx = *checked->joined;
   const bool bf16 = options.precision == Precision::kBf16;
   if (bf16 && !HasBf16()) {
     return Error{ErrorCode::kUnimplemented, "this processor does not compute in bfloat16"};
@@ -456,6 +496,8 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx,
           if (!port) return port.error();
           compiled->outputs.push_back(*std::move(port));
           compiled->passed.push_back(PassedThrough(*model, model->output(i)));
+          compiled->texts.push_back(TextsOf(model->output(i)));
+          if (!compiled->texts.back().empty()) compiled->outputs.back().type = ElementType::kBytes;
           compiled->computes = compiled->computes || !compiled->passed.back();
         }
         for (std::size_t i = 0; i < model->inputs().size(); ++i) {
@@ -470,7 +512,9 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx,
         if (compiled->computes) {
           for (const auto* ports : {&compiled->inputs, &compiled->outputs}) {
             for (const Port& port : *ports) {
-              if (port.type != ElementType::kBytes) continue;
+              const auto index = static_cast<std::size_t>(&port - ports->data());
+              const bool spelled = ports == &compiled->outputs && !compiled->texts[index].empty();
+              if (port.type != ElementType::kBytes || spelled) continue;
               return Malformed(std::string(ports == &compiled->inputs ? "input" : "output") +
                                " \"" + port.name +
                                "\" is of texts, which the engine does not compute with");
@@ -493,9 +537,10 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx,
             return !port.shape.empty() && port.shape[0] < 0;
           });
         };
-        compiled->batches = !compiled->inputs.empty() && free_first(compiled->inputs) &&
-                            free_first(compiled->outputs) &&
-                            (!compiled->computes || compiled->RowsAreIndependent());
+        compiled->batches =
+            !compiled->inputs.empty() && free_first(compiled->inputs) &&
+            free_first(compiled->outputs) &&
+            (!compiled->computes || checked->names_a_batch || compiled->RowsAreIndependent());
         return std::make_unique<Graph>(std::move(compiled));
       });
 }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <set>
+#include <utility>
 
 #include "tidewheel/base/digest.h"
 #include "tidewheel/ml/package/file.h"
@@ -111,6 +112,43 @@ Calibration ReadCalibration(Reader& parent, std::vector<std::string>& problems) 
   return calibration;
 }
 
+/// Absent in packages from before there were variants.
+std::vector<Variant> ReadVariants(const YAML::Node& root, std::vector<std::string>& problems) {
+  std::vector<Variant> variants;
+  const YAML::Node node = root.IsMap() ? root["variants"] : YAML::Node(YAML::NodeType::Undefined);
+  if (!node.IsDefined()) return variants;
+  if (!node.IsSequence()) {
+    problems.push_back("model.yaml variants: must be a list");
+    return variants;
+  }
+  std::set<std::string> names;
+  for (const YAML::Node& entry : node) {
+    Reader reader(entry, "model.yaml variants", problems);
+    reader.AllowOnly({"name", "file", "offered", "reason", "calibration", "samples", "difference",
+                      "low", "high", "changed", "largest_difference"});
+    Variant variant{.name = reader.Get<std::string>("name"),
+                    .file = reader.Get<std::string>("file"),
+                    .offered = reader.Get<bool>("offered"),
+                    .reason = reader.Get<std::string>("reason"),
+                    .calibration = reader.Get<std::string>("calibration"),
+                    .samples = reader.Get<std::uint64_t>("samples"),
+                    .difference = reader.Get<double>("difference"),
+                    .low = reader.Get<double>("low"),
+                    .high = reader.Get<double>("high"),
+                    .changed = reader.Get<double>("changed"),
+                    .largest_difference = reader.Get<double>("largest_difference")};
+    const bool plain = variant.file == kOnnxFile || variant.file == kInt8OnnxFile ||
+                       (variant.file.empty() && !variant.offered);
+    if (variant.name != "bf16" && variant.name != "int8") {
+      reader.Complain("name must be bf16 or int8");
+    }
+    if (!plain) reader.Complain("file must be a model's");
+    if (!names.insert(variant.name).second) reader.Complain(variant.name + " is there twice");
+    variants.push_back(std::move(variant));
+  }
+  return variants;
+}
+
 Result<PackageManifest> Parse(const YAML::Node& root) {
   std::vector<std::string> problems;
   Reader reader(root, "model.yaml", problems);
@@ -120,7 +158,7 @@ Result<PackageManifest> Parse(const YAML::Node& root) {
   }
   reader.AllowOnly({"format_version", "task", "recipe", "input", "output", "classes",
                     "preprocessing", "calibration", "run_id", "dataset_digest", "code_version",
-                    "seed"});
+                    "seed", "variants"});
   PackageManifest manifest;
   manifest.task = reader.Get<std::string>("task");
   manifest.recipe = reader.Get<std::string>("recipe");
@@ -133,6 +171,7 @@ Result<PackageManifest> Parse(const YAML::Node& root) {
   manifest.dataset_digest = reader.Get<std::string>("dataset_digest");
   manifest.code_version = reader.Get<std::string>("code_version");
   manifest.seed = reader.Get<std::uint64_t>("seed");
+  manifest.variants = ReadVariants(root, problems);
 
   if (manifest.output.shape.size() != 2 ||
       manifest.output.shape[1] != static_cast<std::int64_t>(manifest.classes.size())) {
@@ -161,6 +200,23 @@ void Emit(YAML::Emitter& out, const char* key, const TensorSignature& tensor) {
 
 void Emit(YAML::Emitter& out, const char* key, const std::string& text) {
   out << YAML::Key << key << YAML::Value << YAML::DoubleQuoted << text;
+}
+
+void Emit(YAML::Emitter& out, const Variant& variant) {
+  out << YAML::BeginMap;
+  Emit(out, "name", variant.name);
+  Emit(out, "file", variant.file);
+  out << YAML::Key << "offered" << YAML::Value << variant.offered;
+  Emit(out, "reason", variant.reason);
+  Emit(out, "calibration", variant.calibration);
+  out << YAML::Key << "samples" << YAML::Value << variant.samples;
+  for (const auto& [key, number] :
+       {std::pair{"difference", variant.difference}, std::pair{"low", variant.low},
+        std::pair{"high", variant.high}, std::pair{"changed", variant.changed},
+        std::pair{"largest_difference", variant.largest_difference}}) {
+    out << YAML::Key << key << YAML::Value << Shortest(number);
+  }
+  out << YAML::EndMap;
 }
 
 }  // namespace
@@ -209,8 +265,20 @@ std::string PrintPackageManifest(const PackageManifest& manifest) {
   Emit(out, "dataset_digest", manifest.dataset_digest);
   Emit(out, "code_version", manifest.code_version);
   out << YAML::Key << "seed" << YAML::Value << manifest.seed;
+  if (!manifest.variants.empty()) {
+    out << YAML::Key << "variants" << YAML::Value << YAML::BeginSeq;
+    for (const Variant& variant : manifest.variants) Emit(out, variant);
+    out << YAML::EndSeq;
+  }
   out << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
+}
+
+const Variant* OfferedVariant(const PackageManifest& manifest, std::string_view name) {
+  const auto found =
+      std::find_if(manifest.variants.begin(), manifest.variants.end(),
+                   [&](const Variant& variant) { return variant.name == name && variant.offered; });
+  return found == manifest.variants.end() ? nullptr : &*found;
 }
 
 Result<PackageManifest> ReadPackageManifest(const std::filesystem::path& folder) {

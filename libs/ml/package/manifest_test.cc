@@ -77,6 +77,36 @@ TEST(PackageManifestTest, WrongValuesAreRefused) {
   }
 }
 
+TEST(PackageManifestTest, VariantsComeBackAndOldPackagesHaveNone) {
+  auto manifest = Lights();
+  EXPECT_EQ(PrintPackageManifest(manifest).find("variants"), std::string::npos);
+  manifest.variants = {{.name = "int8",
+                        .file = "model.int8.onnx",
+                        .offered = true,
+                        .reason = "worse by less than 0.01: \"yes\"",
+                        .calibration = "least error of 512 rows",
+                        .samples = 9'000,
+                        .difference = -1.0 / 3'000,
+                        .low = -0.004,
+                        .high = 0.002,
+                        .changed = 0.01,
+                        .largest_difference = 0.02},
+                       {.name = "bf16", .reason = "the processor has none"}};
+
+  EXPECT_EQ(ParsePackageManifest(PrintPackageManifest(manifest)).value(), manifest);
+  ASSERT_NE(OfferedVariant(manifest, "int8"), nullptr);
+  EXPECT_EQ(OfferedVariant(manifest, "int8")->samples, 9'000u);
+  EXPECT_EQ(OfferedVariant(manifest, "bf16"), nullptr);
+  EXPECT_EQ(OfferedVariant(manifest, "f32"), nullptr);
+
+  manifest.variants[0].file = "../model.onnx";
+  EXPECT_THAT(ParsePackageManifest(PrintPackageManifest(manifest)).error().message,
+              HasSubstr("file must be"));
+  manifest.variants[0] = manifest.variants[1];
+  EXPECT_THAT(ParsePackageManifest(PrintPackageManifest(manifest)).error().message,
+              HasSubstr("twice"));
+}
+
 TEST(PackageManifestTest, AFolderWithoutOneIsNotFound) {
   const auto folder = std::filesystem::path(::testing::TempDir()) / "manifest_test";
   std::filesystem::create_directories(folder);
