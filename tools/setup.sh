@@ -109,7 +109,7 @@ setup_ghz() {
   fi
   say "builds ghz in $folder (about a minute)"
   mkdir -p "$folder"
-  (cd "$root/third_party/ghz" && GOFLAGS="" GOTOOLCHAIN=local go build -mod=readonly -trimpath -o "$folder/ghz" github.com/bojand/ghz/cmd/ghz </dev/null)
+  (cd "$root/third_party/ghz" && GOFLAGS="" GOTOOLCHAIN=local go build -mod=readonly -buildvcs=false -trimpath -o "$folder/ghz" github.com/bojand/ghz/cmd/ghz </dev/null)
   echo "$mark" >"$folder/.tidewheel-sources"
 }
 

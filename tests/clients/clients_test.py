@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 sys.dont_write_bytecode = True
@@ -435,8 +436,92 @@ class Together(Served):
         self.assertEqual(wrong, [])
 
 
+def field(number, value):
+    """A field of a protocol buffer message: a whole number, or bytes with their length."""
+
+    def whole(n):
+        out = bytearray()
+        while n > 127:
+            out.append(n & 127 | 128)
+            n >>= 7
+        return bytes(out) + bytes([n])
+
+    if isinstance(value, int):
+        return whole(number << 3) + whole(value)
+    value = value.encode() if isinstance(value, str) else value
+    return whole(number << 3 | 2) + whole(len(value)) + value
+
+
+def onnx_of_sum(element_type):
+    """y = x + x, for x of n rows and 4 columns, as an ONNX file: ModelProto written field by field."""
+    shape = field(1, field(2, "n")) + field(1, field(1, 4))
+    kind = field(1, field(1, element_type) + field(2, shape))
+    node = field(1, "x") + field(1, "x") + field(2, "y") + field(3, "sum") + field(4, "Add")
+    graph = field(1, node) + field(2, "twice") + field(11, field(1, "x") + field(2, kind)) + field(12, field(1, "y") + field(2, kind))
+    return field(1, 8) + field(7, graph) + field(8, field(1, "") + field(2, 13))
+
+
+class RealServer(unittest.TestCase):
+    """The server as it is started by people, with ONNX files."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not ARGUMENTS.executable or "--model-repository" not in subprocess.run(
+                [ARGUMENTS.executable, "--help"], capture_output=True, text=True, timeout=60).stdout:
+            raise unittest.SkipTest("no server that serves a folder of models")
+        cls.folder = tempfile.TemporaryDirectory()
+        for name, element_type in (("twice_fp32", 1), ("twice_int64", 7)):
+            path = pathlib.Path(cls.folder.name, "models", name, "1", "model.onnx")
+            path.parent.mkdir(parents=True)
+            path.write_bytes(onnx_of_sum(element_type))
+        ready = pathlib.Path(cls.folder.name, "ready")
+        cls.log = open(pathlib.Path(cls.folder.name, "log"), "w+")  # noqa: SIM115
+        cls.server = subprocess.Popen([ARGUMENTS.executable, "--model-repository", os.path.join(cls.folder.name, "models"),
+                                       "--model-control-mode", "explicit", "--load-model", "*", "--grpc-port", "0", "--http-port", "0",
+                                       "--metrics-port", "0", "--ready-file", str(ready)], stdout=subprocess.DEVNULL, stderr=cls.log)
+        deadline = time.monotonic() + 120
+        while not ready.exists():
+            if cls.server.poll() is not None or time.monotonic() > deadline:
+                cls.server.kill()
+                cls.log.seek(0)
+                raise AssertionError("the server did not start: " + cls.log.read())
+            time.sleep(0.02)
+        cls.addresses = json.loads(ready.read_text())
+        cls.addresses = cls.addresses.get("addresses", cls.addresses)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.terminate()
+        status = cls.server.wait(timeout=120)
+        cls.log.close()
+        cls.folder.cleanup()
+        if status != 0:
+            raise AssertionError(f"the server ended with {status}")
+
+    def test_models_that_are_files(self):
+        for protocol, address in ((over_grpc, self.addresses["grpc"]), (over_http, self.addresses["http"])):
+            with self.subTest(protocol=protocol.__name__), protocol.InferenceServerClient(address) as client:
+                self.assertTrue(client.is_server_ready())
+                for name, kind in (("twice_fp32", np.float32), ("twice_int64", np.int64)):
+                    values = np.arange(12).reshape(3, 4).astype(kind)
+                    answer = client.infer(name, [Served.input(protocol, "x", values)])
+                    np.testing.assert_array_equal(answer.as_numpy("y"), values * 2)
+                    self.assertEqual(answer.as_numpy("y").dtype, kind)
+                with self.assertRaises(InferenceServerException) as caught:
+                    client.infer("twice_fp32", [Served.input(protocol, "x", np.zeros((1, 5), np.float32))])
+                self.assertIn("[1,5]", str(caught.exception))
+                client.unload_model("twice_int64")
+                self.assertFalse(client.is_model_ready("twice_int64"))
+                client.load_model("twice_int64")
+                self.assertTrue(client.is_model_ready("twice_int64"))
+                as_json = {"as_json": True} if protocol is over_grpc else {}
+                stats = client.get_inference_statistics("twice_fp32", **as_json)["model_stats"][0]
+                self.assertGreaterEqual(int(stats["inference_count"]), 3)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True, help="the program of serve_models.cc")
+    parser.add_argument("--executable", help="tidewheel-inference")
     ARGUMENTS, rest = parser.parse_known_args()
     unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
