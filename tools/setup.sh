@@ -137,6 +137,6 @@ setup() {
   /usr/bin/python3 "$root/tools/fetch-third-party" >&2
   if [ -n "$with_test" ]; then setup_venv test-venv requirements-test.txt "the tests' Python environment (about 140 MB)"; fi
   if [ -n "$with_test" ]; then setup_venv clients-venv requirements-clients.txt "the Python environment of clients (about 190 MB)"; setup_ghz; fi
-  if [ -n "$with_peers" ]; then setup_venv peers-venv requirements-peers.txt "the peers' Python environment (about 400 MB)"; fi
+  if [ -n "$with_peers" ]; then setup_venv peers-venv requirements-peers.txt "the peers' Python environment (about 520 MB)"; fi
   if [ -n "$with_kafka" ]; then setup_kafka; fi
 }
