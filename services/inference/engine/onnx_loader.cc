@@ -1,16 +1,20 @@
 #include "tidewheel/inference/engine/onnx_loader.h"
 
+#include <algorithm>
 #include <charconv>
-#include <string_view>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
 #include <utility>
 #include <vector>
+
+#include "tidewheel/inference/engine/package_loader.h"
+#include "tidewheel/ml/package/golden.h"
 
 namespace tidewheel::inference {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::string_view kDefaultFile = "model.onnx";
 
 // Both lists are the protocol's, in its order.
 static_assert(static_cast<std::size_t>(DataType::kBytes) + 1 == serving::kElementTypes);
@@ -63,18 +67,23 @@ Error Wrong(const ModelSource& source, const std::string& what) {
   return {ErrorCode::kInvalidArgument, "model \"" + source.name + "\": " + what};
 }
 
-Result<serving::GraphOptions> OptionsOf(const ModelSource& source) {
-  serving::GraphOptions options{.concurrency = static_cast<int>(source.config.instances)};
+struct Options {
+  serving::GraphOptions graph{};
+  Wanted wanted = Wanted::kFloat32;
+};
+
+Result<Options> OptionsOf(const ModelSource& source) {
+  Options options;
+  options.graph.concurrency =
+      static_cast<int>(std::min<std::uint32_t>(source.config.instances, 1 << 20));
   for (const auto& [key, value] : source.config.parameters) {
     if (key == "precision") {
-      if (value != "f32" && value != "bf16") {
-        return Wrong(source, "parameter precision is f32 or bf16, not \"" + value + "\"");
-      }
-      options.precision =
-          value == "bf16" ? serving::Precision::kBf16 : serving::Precision::kFloat32;
+      const auto wanted = ParseWanted(value);
+      if (!wanted) return Wrong(source, "parameter precision: " + wanted.error().message);
+      options.wanted = *wanted;
     } else if (key == "inference_num_threads") {
       const char* end = value.data() + value.size();
-      const auto read = std::from_chars(value.data(), end, options.threads);
+      const auto read = std::from_chars(value.data(), end, options.graph.threads);
       if (read.ec != std::errc{} || read.ptr != end) {
         return Wrong(source, "parameter inference_num_threads is a number, not \"" + value + "\"");
       }
@@ -83,20 +92,74 @@ Result<serving::GraphOptions> OptionsOf(const ModelSource& source) {
   return options;
 }
 
-/// The model's file. A name with a folder in it could lead anywhere.
-Result<fs::path> FileOf(const ModelSource& source) {
+/// A name of a file in the version's folder. A name with a folder in it could lead anywhere.
+Result<std::string> FileOf(const ModelSource& source) {
   const std::string name =
-      source.config.file.empty() ? std::string(kDefaultFile) : source.config.file;
+      source.config.file.empty() ? std::string(ml::kOnnxFile) : source.config.file;
   if (fs::path(name).filename() != fs::path(name) || name == "." || name == "..") {
     return Wrong(source, "the file's name \"" + name.substr(0, 80) + "\" is not a plain one");
   }
-  const fs::path file = source.folder / name;
   std::error_code error;
-  const bool known = file.extension() == ".onnx";
-  if (!known || !fs::is_regular_file(file, error)) {
-    return Error{ErrorCode::kNotFound, "there is no " + (source.folder / kDefaultFile).string()};
+  if (fs::path(name).extension() != ".onnx" || !fs::is_regular_file(source.folder / name, error)) {
+    return Error{ErrorCode::kNotFound,
+                 "there is no " + (source.folder / std::string(ml::kOnnxFile)).string()};
   }
-  return file;
+  return name;
+}
+
+/// Of a folder that is no package: what is wanted is taken at its word.
+Result<ChosenVariant> PlainVariant(const ModelSource& source, const std::string& file,
+                                   Wanted wanted) {
+  ChosenVariant chosen{.file = file};
+  if (wanted == Wanted::kBf16) {
+    chosen.name = "bf16";
+    chosen.precision = serving::Precision::kBf16;
+  } else if (wanted == Wanted::kInt8) {
+    chosen.name = "int8";
+    chosen.file = ml::kInt8OnnxFile;
+    std::error_code error;
+    if (!fs::is_regular_file(source.folder / chosen.file, error)) {
+      return Error{ErrorCode::kFailedPrecondition,
+                   "there is no " + (source.folder / chosen.file).string()};
+    }
+  }
+  return chosen;
+}
+
+/// The package's own samples, through the loaded graph.
+Result<void> VerifyGolden(const fs::path& folder, const serving::Graph& graph, double tolerance) {
+  const auto golden = ml::ReadGoldenSamples(folder);
+  if (!golden) return golden.error();
+  const auto failed = [](const std::string& what) {
+    return Error{ErrorCode::kFailedPrecondition, "golden samples: " + what};
+  };
+  if (graph.inputs().size() != 1 || graph.inputs()[0].type != serving::ElementType::kFp32 ||
+      graph.outputs().empty()) {
+    return failed("the graph does not take rows of float32");
+  }
+  std::vector<std::int64_t> shape = graph.inputs()[0].shape;
+  if (!shape.empty()) shape[0] = static_cast<std::int64_t>(golden->rows);
+  const serving::TensorView view{shape,
+                                 {reinterpret_cast<const char*>(golden->inputs.data()),
+                                  golden->inputs.size() * sizeof(float)}};
+  const auto answers = graph.Infer(std::span(&view, 1));
+  if (!answers) return Prefixed("golden samples: ", answers.error());
+  const std::string_view bytes = (*answers)[0].data;
+  if (bytes.size() != golden->probabilities.size() * sizeof(float)) {
+    return failed("other numbers of answers");
+  }
+  for (std::size_t i = 0; i < golden->probabilities.size(); ++i) {
+    float answer = 0;
+    std::memcpy(&answer, bytes.data() + i * sizeof answer, sizeof answer);
+    const double difference = std::abs(double{answer} - double{golden->probabilities[i]});
+    // Written so that what is no number fails.
+    if (!(difference <= tolerance)) {
+      return failed("row " + std::to_string(i / golden->output_elements) + " gives " +
+                    std::to_string(answer) + " instead of " +
+                    std::to_string(golden->probabilities[i]));
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -112,14 +175,28 @@ std::unique_ptr<Executor> MakeGraphExecutor(std::unique_ptr<serving::Graph> grap
 Result<std::unique_ptr<Executor>> OnnxLoader::Load(const ModelSource& source) {
   const auto file = FileOf(source);
   if (!file) return file.error();
-  const auto options = OptionsOf(source);
+  auto options = OptionsOf(source);
   if (!options) return options.error();
-  auto graph = engine_.LoadGraphFile(*file, *options);
+  std::error_code error;
+  const bool package = *file == ml::kOnnxFile &&
+                       fs::is_regular_file(source.folder / std::string(ml::kManifestFile), error);
+  Result<ChosenVariant> chosen = PlainVariant(source, *file, options->wanted);
+  if (package) {
+    const auto manifest = ml::ReadPackageManifest(source.folder);
+    if (!manifest) return manifest.error();
+    chosen = ChooseVariant(*manifest, options->wanted, engine_.HasBf16(), kGoldenTolerance);
+  }
+  if (!chosen) return Prefixed("model \"" + source.name + "\": ", chosen.error());
+  options->graph.precision = chosen->precision;
+  auto graph = engine_.LoadGraphFile(source.folder / chosen->file, options->graph);
   if (!graph) return graph.error();
-  const bool bf16 = options->precision == serving::Precision::kBf16;
+  if (package) {
+    const auto verified = VerifyGolden(source.folder, **graph, chosen->tolerance);
+    if (!verified) return verified.error();
+  }
   ModelSpec spec{.name = source.name,
                  .version = std::to_string(source.version),
-                 .properties = {{"precision", bf16 ? "bf16" : "f32"}}};
+                 .properties = {{"variant", chosen->name}}};
   return MakeGraphExecutor(*std::move(graph), std::move(spec));
 }
 
