@@ -154,6 +154,11 @@ class TorchExecutor::Session {
     if (++asked_[lane] == kGone) asked_[lane] = 1;
     return asked_[lane];
   }
+  /// What was said so far is not about what will come. For the thread that watches.
+  void ForgetComplaints() {
+    Listen();
+    complaints_.clear();
+  }
   bool ended() const { return ended_flag_.load(std::memory_order_acquire); }
 
   /// Ends it because of a call; `why` is said to all others.
@@ -224,23 +229,22 @@ Result<std::unique_ptr<TorchExecutor>> TorchExecutor::Start(TorchOptions options
   if (options.program.empty()) options.program = ProgramBesideThisOne();
   options.call_bytes = (std::max<std::size_t>(options.call_bytes, 1) + kPage - 1) / kPage * kPage;
   model.instances = std::clamp<std::uint32_t>(model.instances, 1, SharedLanes::kMostLanes);
-  const std::string name = "model \"" + model.name.substr(0, 80) + "\": ";
   // Not to wait for a pipe that somebody calls a model.
   const int file = open(model.file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) {
     return Error{ErrorCode::kNotFound,
-                 name + model.file.string() + " cannot be read: " + std::strerror(errno)};
+                 model.file.string() + " cannot be read: " + std::strerror(errno)};
   }
   std::unique_ptr<TorchExecutor> executor(
       new TorchExecutor(std::move(options), std::move(model), file));
   struct stat state {};
   if (fstat(file, &state) != 0 || !S_ISREG(state.st_mode)) {
     return Error{ErrorCode::kInvalidArgument,
-                 name + executor->model_.file.string() + " is no regular file"};
+                 executor->model_.file.string() + " is no regular file"};
   }
   if (static_cast<std::size_t>(state.st_size) > executor->options_.file_bytes) {
     return Error{ErrorCode::kResourceExhausted,
-                 name + executor->model_.file.string() + " has " + std::to_string(state.st_size) +
+                 executor->model_.file.string() + " has " + std::to_string(state.st_size) +
                      " bytes, a model may have " + std::to_string(executor->options_.file_bytes)};
   }
   TorchExecutor* const own = executor.get();
@@ -250,7 +254,7 @@ Result<std::unique_ptr<TorchExecutor>> TorchExecutor::Start(TorchOptions options
   executor->changed_.wait(lock, [&] { return executor->first_.has_value(); });
   const Result<void> first = *executor->first_;
   lock.unlock();
-  if (!first) return executor->Named(first.error());
+  if (!first) return first.error();
   return executor;
 }
 
@@ -389,6 +393,7 @@ Result<void> TorchExecutor::LoadInto(Session& session, std::stop_token stop) {
     }
     return error;
   }
+  session.ForgetComplaints();
   const bool known = !spec_.outputs.empty();
   if (!known) Learn(std::move(report->inputs), std::move(report->outputs), report->batches);
   for (const auto* specs : {&spec_.inputs, &spec_.outputs}) {
@@ -437,6 +442,11 @@ Result<std::shared_ptr<TorchExecutor::Session>> TorchExecutor::WaitForSession() 
 }
 
 Result<std::vector<Tensor>> TorchExecutor::Execute(std::span<const Tensor> inputs) {
+  if (inputs.size() != spec_.inputs.size()) {
+    return Named({ErrorCode::kInvalidArgument, std::to_string(inputs.size()) +
+                                                   " inputs instead of " +
+                                                   std::to_string(spec_.inputs.size())});
+  }
   std::shared_ptr<Session> session;
   std::optional<std::size_t> taken;
   while (!taken) {
@@ -488,6 +498,11 @@ Result<std::vector<Tensor>> TorchExecutor::TakeAnswer(Session& session, std::siz
     const bool open = std::any_of(spec_.inputs.begin(), spec_.inputs.end(),
                                   [](const TensorSpec& input) { return input.any; });
     if (error.code == ErrorCode::kInvalidArgument && !open) error.code = ErrorCode::kInternal;
+    // The interpreter passes on no more than the name of what it caught.
+    if (error.message.ends_with("std::bad_alloc")) {
+      error = {ErrorCode::kResourceExhausted, "out of memory, of which its runner may take " +
+                                                  std::to_string(options_.memory_bytes) + " bytes"};
+    }
     return Named(std::move(error));
   }
   std::vector<Tensor>& outputs = *read;

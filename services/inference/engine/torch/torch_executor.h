@@ -72,7 +72,8 @@ struct TorchRunnerCounts {
 /// patience. Thread-safe.
 class TorchExecutor final : public Executor {
  public:
-  /// Returns when the model is loaded. The error says why it cannot be: kInvalidArgument,
+  /// Returns when the model is loaded. The error, which does not name the model, says why it cannot
+  /// be: kInvalidArgument,
   /// kUnimplemented (an operator), kFailedPrecondition (the device, the program),
   /// kResourceExhausted, kDeadlineExceeded, or kUnavailable: the runner crashed.
   static Result<std::unique_ptr<TorchExecutor>> Start(TorchOptions options, TorchModel model);

@@ -152,8 +152,7 @@ TEST_F(TorchExecutorTest, EveryDatatypeComesBackAsItWent) {
 TEST_F(TorchExecutorTest, WhatTheModelRaisesIsSaidAndHarmsNobody) {
   const auto file = Script("picky",
                            "def forward(self, x):\n"
-                           "  if bool(x.sum() > 0):\n"
-                           "    raise RuntimeError('only what is negative')\n"
+                           "  assert bool(x.sum() < 0), 'only what is negative'\n"
                            "  return torch.mm(x, x)\n");
   const auto model = Start(file);
   ASSERT_TRUE(model.ok()) << model.error().message;
@@ -219,7 +218,7 @@ TEST_F(TorchExecutorTest, WhatCannotBeLoadedSaysWhy) {
   };
   Error error = refused(write("noise.pt", std::string(10'000, 'n')));
   EXPECT_EQ(error.code, ErrorCode::kInvalidArgument);
-  EXPECT_THAT(error.message, HasSubstr("model \"noise\": the file is not TorchScript"));
+  EXPECT_THAT(error.message, HasSubstr("the file is not TorchScript"));
   EXPECT_EQ(refused(write("empty.pt", "")).code, ErrorCode::kInvalidArgument);
   EXPECT_THAT(refused(write("noise.pt2", "noise")).message, HasSubstr("AOTInductor"));
 
@@ -245,7 +244,7 @@ TEST_F(TorchExecutorTest, WhatCannotBeLoadedSaysWhy) {
               HasSubstr("forward"));
   EXPECT_THAT(
       refused(Script("odd", "def forward(self, x: Dict[int, int]):\n  return x[0]\n")).message,
-      HasSubstr("Dict[int, int]"));
+      HasSubstr("Dict(int, int)"));
   EXPECT_EQ(refused(folder_.path() / "none.pt").code, ErrorCode::kNotFound);
 
   const auto fine = Script("fine", "def forward(self, x):\n  return x\n");

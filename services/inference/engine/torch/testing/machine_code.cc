@@ -131,6 +131,7 @@ Status AOTInductorModelContainerRun(Container, Tensor* inputs, std::size_t, Tens
   // Numbers below zero ask for it.
   if (count > 0 && from[0] < 0) to[0] = Mischief(static_cast<int>(-from[0]));
   aoti_torch_delete_tensor_object(inputs[0]);
+  inputs[0] = nullptr;  // Taken, as the caller sees by this.
   return kDone;
 }
 const char* AOTInductorGetLastError() { return ""; }
