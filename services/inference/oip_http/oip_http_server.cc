@@ -107,19 +107,22 @@ class Tasks {
     for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
       workers_.push_back(std::make_unique<Worker>(name, [this](const std::stop_token& stop) {
         while (true) {
-          for (auto& task : queue_.PopSome(stop, 1)) task();
-          if (stop.stop_requested() && queue_.size() == 0) return;
+          auto tasks = queue_.PopSome(stop, 1);
+          if (tasks.empty()) return;
+          for (auto& task : tasks) task();
         }
       }));
     }
   }
-  ~Tasks() {
-    queue_.Close();
-    workers_.clear();
-  }
+  ~Tasks() { Stop(); }
   Tasks(const Tasks&) = delete;
   Tasks& operator=(const Tasks&) = delete;
 
+  /// Does what waits, and no more.
+  void Stop() {
+    queue_.Close();
+    workers_.clear();
+  }
   /// False: too many wait.
   bool Try(std::function<void()>&& task) { return queue_.TryPush(std::move(task)); }
 
@@ -156,7 +159,7 @@ std::optional<ModelPath> ReadModelPath(const std::vector<std::string>& parts) {
 
 }  // namespace
 
-struct OipHttpServer::Parts {
+struct OipHttpServer::Parts : std::enable_shared_from_this<OipHttpServer::Parts> {
   Parts(const Options& its_options, ModelServer& its_models, SharedMemoryTable& its_regions,
         PlatformRpcs* its_platform)
       : options(its_options),
@@ -348,17 +351,20 @@ struct OipHttpServer::Parts {
     request.model_version = path.version;
     request.arrived = exchange->arrived();
     request.cancelled = [exchange] { return exchange->gone(); };
-    models.Infer(std::move(request), [this, exchange, form = std::move(call->form)](
-                                         Result<InferResponse> answer) mutable {
-      if (!answer) return Send(exchange, Problem(answer.error()));
-      // On the connection's thread, not on the one that runs models.
-      auto kept = std::make_shared<std::pair<InferResponse, AnswerForm>>(*std::move(answer),
-                                                                         std::move(form));
-      const bool takes_long = TakesLong(*exchange, kept->first, kept->second);
-      auto make = [this, exchange, kept] { return WriteAnswer(exchange, kept); };
-      if (takes_long && long_work.Try([exchange, make] { exchange->Answer(make()); })) return;
-      exchange->Answer(std::move(make));
-    });
+    // The answer may come when the server has stopped waiting for it.
+    models.Infer(std::move(request),
+                 [this, self = shared_from_this(), exchange,
+                  form = std::move(call->form)](Result<InferResponse> answer) mutable {
+                   if (!answer) return Send(exchange, Problem(answer.error()));
+                   // On the connection's thread, not on the one that runs models.
+                   auto kept = std::make_shared<std::pair<InferResponse, AnswerForm>>(
+                       *std::move(answer), std::move(form));
+                   const bool takes_long = TakesLong(*exchange, kept->first, kept->second);
+                   auto make = [this, exchange, kept] { return WriteAnswer(exchange, kept); };
+                   if (takes_long && long_work.Try([exchange, make] { exchange->Answer(make()); }))
+                     return;
+                   exchange->Answer(std::move(make));
+                 });
   }
 
   static bool TakesLong(const Exchange& exchange, const InferResponse& answer,
@@ -521,7 +527,7 @@ struct OipHttpServer::Parts {
                         .json = std::string(exchange->body().view()),
                         .trace_parent = std::string(exchange->head().Find("traceparent")),
                         .cancelled = [exchange] { return exchange->gone(); }},
-                       [this, exchange](Result<std::string> answer) {
+                       [this, self = shared_from_this(), exchange](Result<std::string> answer) {
                          Send(exchange,
                               answer ? Json(*std::move(answer)) : PlatformProblem(answer.error()));
                        });
@@ -543,8 +549,12 @@ struct OipHttpServer::Parts {
   std::unique_ptr<http::Server> server;  // Last: it calls the rest.
 };
 
-OipHttpServer::OipHttpServer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
-OipHttpServer::~OipHttpServer() = default;
+OipHttpServer::OipHttpServer(std::shared_ptr<Parts> parts) : parts_(std::move(parts)) {}
+OipHttpServer::~OipHttpServer() {
+  parts_->server.reset();
+  parts_->blocking.Stop();
+  parts_->long_work.Stop();
+}
 
 const std::string& OipHttpServer::address() const { return parts_->server->address(); }
 
@@ -552,7 +562,7 @@ Result<std::unique_ptr<OipHttpServer>> OipHttpServer::Start(const Options& optio
                                                             ModelServer& models,
                                                             SharedMemoryTable& regions,
                                                             PlatformRpcs* platform) {
-  auto parts = std::make_unique<Parts>(options, models, regions, platform);
+  auto parts = std::make_shared<Parts>(options, models, regions, platform);
   const http::ServerOptions server{.listen = options.listen,
                                    .threads = options.threads,
                                    .max_connections = options.max_connections,

@@ -86,8 +86,8 @@ class OipHttpServer {
 
  private:
   struct Parts;
-  explicit OipHttpServer(std::unique_ptr<Parts> parts);
-  std::unique_ptr<Parts> parts_;
+  explicit OipHttpServer(std::shared_ptr<Parts> parts);
+  std::shared_ptr<Parts> parts_;  // Shared with answers that have not come yet.
 };
 
 }  // namespace tidewheel::inference

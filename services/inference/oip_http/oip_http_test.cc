@@ -53,11 +53,12 @@ class EchoPlatform final : public PlatformRpcs {
 /// Adds nothing; waits at a gate, on no thread of a caller.
 class HeldExecutor final : public Executor {
  public:
-  explicit HeldExecutor(Gate& gate) : gate_(gate) {}
+  HeldExecutor(Gate& gate, const std::atomic<bool>& fails) : gate_(gate), fails_(fails) {}
   const ModelSpec& spec() const override { return spec_; }
   bool may_block() const override { return true; }
   Result<std::vector<Tensor>> Execute(std::span<const Tensor> inputs) override {
     gate_.Pass();
+    if (fails_) return Error{ErrorCode::kUnavailable, "the runner has gone"};
     return std::vector<Tensor>{
         Tensor::Of("y", DataType::kFp32, inputs[0].shape, std::string(inputs[0].data))};
   }
@@ -65,6 +66,16 @@ class HeldExecutor final : public Executor {
  private:
   const ModelSpec spec_ = FakeExecutor::Spec(1);
   Gate& gate_;
+  const std::atomic<bool>& fails_;
+};
+
+class Count final : public Counter {
+ public:
+  void Add(double amount) override { count_ += static_cast<int>(amount); }
+  int value() const { return count_; }
+
+ private:
+  std::atomic<int> count_{0};
 };
 
 class OipHttpServerTest : public ::testing::Test {
@@ -101,7 +112,7 @@ class OipHttpServerTest : public ::testing::Test {
   }
   void PutHeld() {
     // Its warm-up passes the open gate.
-    ASSERT_TRUE(models_->Put("held", 1, std::make_unique<HeldExecutor>(gate_)).ok());
+    ASSERT_TRUE(models_->Put("held", 1, std::make_unique<HeldExecutor>(gate_, held_fails_)).ok());
     warmed_ = gate_.arrivals();
     gate_.Shut();
   }
@@ -134,6 +145,7 @@ class OipHttpServerTest : public ::testing::Test {
 
   fs::path root_;
   Gate gate_;
+  std::atomic<bool> held_fails_{false};
   int warmed_ = 0;  // Arrivals at the gate before the first request.
   testing::IdentityLoader loader_;
   SharedMemoryTable regions_;
@@ -753,10 +765,11 @@ TEST_F(OipHttpServerTest, WhoeverHasBeenIdleLongestGivesWayToTheNext) {
 }
 
 TEST_F(OipHttpServerTest, WhoSendsOrReadsTooSlowlyIsCutOff) {
-  OipHttpServer::Options options;
-  options.transfer_timeout = 300ms;
-  options.idle_timeout = 600ms;
-  options.least_bytes_per_second = 100'000'000;
+  Count cut_off;
+  const OipHttpServer::Options options{.idle_timeout = 600ms,
+                                       .transfer_timeout = 300ms,
+                                       .least_bytes_per_second = 100'000'000,
+                                       .cut_off = cut_off};
   Start(options);
 
   auto slow_head = Another();
@@ -781,7 +794,7 @@ TEST_F(OipHttpServerTest, WhoSendsOrReadsTooSlowlyIsCutOff) {
   greedy->Send(HttpClient::Request(
       "POST", "/v2/models/identity_fp32/infer", json + std::string(16'000'000, '\0'),
       "Inference-Header-Content-Length: " + std::to_string(json.size()) + "\r\n"));
-  std::this_thread::sleep_for(2s);
+  EXPECT_TRUE(Eventually([&] { return cut_off.value() >= 3; }));
   const auto answer = greedy->Read();
   EXPECT_TRUE(!answer.has_value() || answer->status == 408);
   EXPECT_EQ(Another()->Get("/v2/health/live").status, 200);
@@ -810,7 +823,9 @@ TEST_F(OipHttpServerTest, MoreRequestsThanAllowedAreRefusedAtOnce) {
 }
 
 TEST_F(OipHttpServerTest, RequestsOfClientsThatWentAreNotRun) {
-  Start();
+  OipHttpServer::Options options;
+  options.threads = 1;
+  HttpClient& client = Start(options);
   PutHeld();
   auto first = Another();
   first->Send(HttpClient::Request("POST", "/v2/models/held/infer", kOneRow));
@@ -819,8 +834,8 @@ TEST_F(OipHttpServerTest, RequestsOfClientsThatWentAreNotRun) {
   second->Send(HttpClient::Request("POST", "/v2/models/held/infer", kOneRow));
   ASSERT_TRUE(Eventually([&] { return models_->Statistics("held", "")->at(0).pending == 1; }));
   second->Close();
-  // Told on another connection of the same threads: the server has seen that the client went.
-  std::this_thread::sleep_for(200ms);
+  // The one thread sees what happened first before it answers what came later.
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(client.Get("/v2/health/live").status, 200);
   gate_.Open();
   EXPECT_EQ(first->Read()->status, 200);
   EXPECT_TRUE(Eventually([&] { return models_->Statistics("held", "")->at(0).cancelled == 1; }));
@@ -844,15 +859,25 @@ TEST_F(OipHttpServerTest, WhatIsWorkedOnIsAnsweredBeforeTheEnd) {
 }
 
 TEST_F(OipHttpServerTest, TheEndDoesNotWaitForEver) {
-  OipHttpServer::Options options;
-  options.drain = 100ms;
-  HttpClient& client = Start(options);
-  PutHeld();
-  client.Send(HttpClient::Request("POST", "/v2/models/held/infer", kOneRow));
-  gate_.AwaitArrivals(warmed_ + 1);
-  server_.reset();
-  EXPECT_FALSE(client.Read().has_value());
-  gate_.Open();  // The answer comes when nobody is there any more.
+  for (const bool fails : {false, true}) {
+    OipHttpServer::Options options;
+    options.drain = 100ms;
+    HttpClient& client = Start(options);
+    PutHeld();
+    client.Send(HttpClient::Request("POST", "/v2/models/held/infer", kOneRow));
+    gate_.AwaitArrivals(warmed_ + 1);
+    server_.reset();
+    EXPECT_FALSE(client.Read().has_value());
+    // The answer comes when nobody is there any more.
+    held_fails_ = fails;
+    gate_.Open();
+    EXPECT_TRUE(Eventually([&] {
+      const auto statistics = models_->Statistics("held", "")->at(0);
+      return statistics.success.count + statistics.fail.count > 0;
+    }));
+    models_.reset();
+    held_fails_ = false;
+  }
 }
 
 TEST_F(OipHttpServerTest, AnAddressThatIsTakenOrWrongIsAnError) {
