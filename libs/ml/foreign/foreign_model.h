@@ -17,7 +17,7 @@ namespace tidewheel::ml {
 
 /// What a tensor of a foreign model holds. Texts are little-endian 32-bit lengths, each followed by
 /// as many bytes.
-enum class ElementType {
+enum class ForeignType {
   kBool,
   kUint8,
   kUint16,
@@ -36,7 +36,7 @@ enum class ElementType {
 
 /// Row-major, without padding.
 struct ForeignTensor {
-  ElementType type = ElementType::kFp32;
+  ForeignType type = ForeignType::kFp32;
   std::vector<std::int64_t> shape{};
   std::string_view bytes{};
   std::shared_ptr<const void> owner{};  // Null: the bytes are the caller's.

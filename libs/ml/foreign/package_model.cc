@@ -62,7 +62,7 @@ class PackageModel final : public ForeignModel {
       UseThreads(threads_);
       std::vector<at::Tensor> arguments(inputs.size());
       for (std::size_t i = 0; i < inputs.size(); ++i) {
-        if (inputs[i].type == ElementType::kText) {
+        if (inputs[i].type == ForeignType::kText) {
           return Error{ErrorCode::kInvalidArgument, "a package takes no texts"};
         }
         arguments[inputs_[i]] = ToTensor(inputs[i], device_, false);

@@ -114,7 +114,7 @@ ForeignTensor FromTexts(const std::vector<std::string>& texts, std::vector<std::
     bytes->append(reinterpret_cast<const char*>(&length), sizeof length);
     bytes->append(text);
   }
-  return {ElementType::kText, std::move(shape), *bytes, bytes};
+  return {ForeignType::kText, std::move(shape), *bytes, bytes};
 }
 
 class ScriptModel final : public ForeignModel {
@@ -227,7 +227,7 @@ class ScriptModel final : public ForeignModel {
     }
     if (collects_) {
       for (const ForeignTensor& input : inputs) {
-        if (input.type != ElementType::kText) continue;
+        if (input.type != ForeignType::kText) continue;
         return Error{ErrorCode::kInvalidArgument, "forward takes tensors, no texts"};
       }
       if (takes_[0] == Takes::kTensors) {
@@ -268,7 +268,7 @@ class ScriptModel final : public ForeignModel {
     const auto refused = [&](const std::string& what) {
       return Error{ErrorCode::kInvalidArgument, "forward's argument \"" + name + "\" is " + what};
     };
-    const bool text = input.type == ElementType::kText;
+    const bool text = input.type == ForeignType::kText;
     if (takes == Takes::kText || takes == Takes::kTexts) {
       if (!text) return refused("text");
       auto texts = Texts(input);

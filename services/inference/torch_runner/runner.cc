@@ -29,9 +29,9 @@ using torch_runner::LoadReport;
 using torch_runner::SharedLanes;
 
 // Both lists are the protocol's, in its order.
-static_assert(static_cast<int>(DataType::kBytes) == static_cast<int>(ml::ElementType::kText));
-static_assert(static_cast<int>(DataType::kFp16) == static_cast<int>(ml::ElementType::kFp16));
-static_assert(static_cast<int>(DataType::kInt64) == static_cast<int>(ml::ElementType::kInt64));
+static_assert(static_cast<int>(DataType::kBytes) == static_cast<int>(ml::ForeignType::kText));
+static_assert(static_cast<int>(DataType::kFp16) == static_cast<int>(ml::ForeignType::kFp16));
+static_assert(static_cast<int>(DataType::kInt64) == static_cast<int>(ml::ForeignType::kInt64));
 
 constexpr std::chrono::hours kForEver{1'000};
 
@@ -87,7 +87,7 @@ Result<std::vector<Tensor>> Compute(ml::ForeignModel& model, std::span<const cha
   std::vector<ml::ForeignTensor> given;
   given.reserve(inputs->size());
   for (const Tensor& input : *inputs) {
-    given.push_back({static_cast<ml::ElementType>(input.type), input.shape, input.data, nullptr});
+    given.push_back({static_cast<ml::ForeignType>(input.type), input.shape, input.data, nullptr});
   }
   auto answers = model.Run(given);
   if (!answers) return answers.error();

@@ -22,7 +22,7 @@ namespace tidewheel::ml {
 inline constexpr std::array kScalarTypes = {
     at::kBool, at::kByte, at::kUInt16, at::kUInt32,   at::kUInt64, at::kChar,  at::kShort,
     at::kInt,  at::kLong, at::kHalf,   at::kBFloat16, at::kFloat,  at::kDouble};
-static_assert(kScalarTypes.size() == static_cast<std::size_t>(ElementType::kText));
+static_assert(kScalarTypes.size() == static_cast<std::size_t>(ForeignType::kText));
 
 /// Runs `body`, which returns a Result; what LibTorch throws becomes an error of `code`, or of the
 /// kind that it obviously is.
@@ -119,7 +119,7 @@ inline Result<ForeignTensor> FromTensor(const at::Tensor& tensor, const std::str
       (tensor.layout() == at::kStrided ? tensor : tensor.to_dense()).to(at::kCPU).contiguous());
   const auto bytes = static_cast<std::size_t>(held->nbytes());
   return ForeignTensor{
-      static_cast<ElementType>(type),
+      static_cast<ForeignType>(type),
       {held->sizes().begin(), held->sizes().end()},
       bytes == 0 ? std::string_view()
                  : std::string_view(static_cast<const char*>(held->const_data_ptr()), bytes),
