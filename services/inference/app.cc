@@ -31,6 +31,9 @@ Result<void> App::Start() {
   auto engine = serving::Engine::Create(engine_options);
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
+  oip_.emplace(config_.oip, *engine_, metrics_);
+  if (auto started = oip_->Start(); !started) return started;
+  packages_.emplace(oip_->models(), static_cast<std::uint32_t>(config_.workers));
 
   auto broker = bus::OpenBroker(config_.bus.OptionsFor("inference"));
   if (!broker) return broker.error();
@@ -39,7 +42,7 @@ Result<void> App::Start() {
   sink_.emplace(*publisher_);
   StartBackground();
 
-  loader_.emplace(*payloads_, *engine_);
+  loader_.emplace(*payloads_, *engine_, &*packages_);
   follower_.emplace(deployments_, *loader_, table_, clock_);
   predictor_.emplace(table_, *sink_, *shadows_, *captures_, clock_, MakePredictorCounters());
   if (auto started = StartExplanations(); !started) return started;
@@ -48,12 +51,17 @@ Result<void> App::Start() {
 
   following_ = std::make_unique<Worker>(
       "deployments", [this](std::stop_token stop) { FollowDeployments(std::move(stop)); });
-  return endpoints_.Open(
-      config_.endpoints, {&*handler_},
+  auto endpoints = config_.endpoints;
+  oip_->AddTo(endpoints.server);
+  if (auto opened = oip_->OpenHttp(&own_rpcs_); !opened) return opened;
+  auto opened = endpoints_.Open(
+      endpoints, {&*handler_, &oip_->handler()},
       {{"deployments", [this]() -> Result<void> {
           if (settled_) return {};
           return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
         }}});
+  if (opened) own_rpcs_.SetAddress(endpoints_.addresses().at("grpc"));
+  return opened;
 }
 
 PredictorCounters App::MakePredictorCounters() {
@@ -167,6 +175,7 @@ void App::FollowDeployments(std::stop_token stop) {
       continue;
     }
     settled_ = true;
+    PreferProduction();
     if (followed->loaded + followed->routed + followed->removed + followed->failed > 0) {
       log::Info("deployments followed", {{"loaded", followed->loaded},
                                          {"routed", followed->routed},
@@ -176,6 +185,19 @@ void App::FollowDeployments(std::stop_token stop) {
   } while (pause_.Wait(stop, config_.follow_interval));
 }
 
-rpc::Addresses App::addresses() const { return endpoints_.addresses(); }
+void App::PreferProduction() {
+  for (const LoadedModel& model : table_.List()) {
+    if (model.role != Role::kProduction || !model.loaded_at) continue;
+    // kNotFound: it went this moment, and what follows it is preferred the next time.
+    const auto preferred = oip_->models().Prefer(model.identity.task, model.identity.model_version);
+    if (!preferred) log::Debug("version not preferred", {{"problem", preferred.error()}});
+  }
+}
+
+rpc::Addresses App::addresses() const {
+  rpc::Addresses all = endpoints_.addresses();
+  if (const std::string http = oip_->http_address(); !http.empty()) all["http"] = http;
+  return all;
+}
 
 }  // namespace tidewheel::inference

@@ -12,12 +12,15 @@
 #include "tidewheel/inference/api/inference_handler.h"
 #include "tidewheel/inference/background/capture_keeper.h"
 #include "tidewheel/inference/background/shadow_runner.h"
+#include "tidewheel/inference/clients/own_rpcs.h"
 #include "tidewheel/inference/clients/registry_deployment_source.h"
 #include "tidewheel/inference/config.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
 #include "tidewheel/inference/engine/package_loader.h"
+#include "tidewheel/inference/engine/scheduled_packages.h"
 #include "tidewheel/inference/explaining/deployed_models.h"
 #include "tidewheel/inference/explaining/explain_queue.h"
+#include "tidewheel/inference/repository/oip_service.h"
 #include "tidewheel/inference/stream/bus_fact_sink.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/rpc/service_main.h"
@@ -42,12 +45,18 @@ class App {
   Result<void> StartExplanations();
   PredictorCounters MakePredictorCounters();
   void FollowDeployments(std::stop_token stop);
+  /// Requests of the Open Inference Protocol that name no version go to production.
+  void PreferProduction();
 
   const Config config_;
   const SystemClock clock_;
   metrics::Registry metrics_{"inference"};
   std::unique_ptr<blob::Store> payloads_;
   std::unique_ptr<serving::Engine> engine_;
+  OwnRpcs own_rpcs_;
+  // Before all that holds a loaded version: its rows run there.
+  std::optional<OipService> oip_;
+  std::optional<ScheduledPackages> packages_;
   std::unique_ptr<bus::Broker> broker_;
   std::unique_ptr<bus::BufferedPublisher> publisher_;
   std::optional<BusFactSink> sink_;

@@ -6,6 +6,7 @@ void Config::Read(config::Reader& reader) {
   endpoints.server.hot_methods = {"Predict", "RecordOutcomes"};
   endpoints.server.Read(reader);
   reader.Read("metrics_listen", &endpoints.metrics_listen);
+  oip.Read(reader);
   bus.Read(reader);
   reader.Read("payloads.root", &payloads_root);
   reader.Read("registry.address", &registry_address);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tidewheel/config/reader.h"
+#include "tidewheel/inference/repository/oip_service.h"
 #include "tidewheel/service/endpoints.h"
 #include "tidewheel/service/service_config.h"
 
@@ -13,6 +14,7 @@ namespace tidewheel::inference {
 /// All settings of the service.
 struct Config {
   service::Endpoints::Options endpoints;
+  OipSettings oip;
   service::BusConfig bus;
   std::string payloads_root = "var/payloads";
   std::string registry_address;

@@ -106,8 +106,15 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
   auto reference = ReadReference(package, **model);
   if (!reference) return reference.error();
 
+  const std::shared_ptr<const serving::Model> ready = *std::move(model);
+  std::unique_ptr<const RowRunner> runner;
+  if (host_ != nullptr) {
+    auto hosted = host_->Host(package.model, ready);
+    if (!hosted) return hosted.error();
+    runner = *std::move(hosted);
+  }
   return std::shared_ptr<const ServedModel>(std::make_shared<PackageModel>(
-      package.model, *preprocessing, *std::move(model), *std::move(reference)));
+      package.model, *preprocessing, ready, *std::move(reference), std::move(runner)));
 }
 
 }  // namespace tidewheel::inference

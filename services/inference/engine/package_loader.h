@@ -7,6 +7,7 @@
 
 #include "tidewheel/blob/store.h"
 #include "tidewheel/inference/domain/deployment.h"
+#include "tidewheel/inference/engine/package_host.h"
 #include "tidewheel/serving/engine.h"
 
 namespace tidewheel::inference {
@@ -18,8 +19,10 @@ inline constexpr double kGoldenTolerance = 1e-4;
 /// and checks the answers to the package's golden samples. Thread-safe.
 class PackageLoader final : public ModelLoader {
  public:
-  PackageLoader(const blob::Store& payloads, const serving::Engine& engine)
-      : payloads_(payloads), engine_(engine) {}
+  /// `host` serves what is loaded; null: who asks a model runs it.
+  PackageLoader(const blob::Store& payloads, const serving::Engine& engine,
+                PackageHost* host = nullptr)
+      : payloads_(payloads), engine_(engine), host_(host) {}
 
   Result<std::shared_ptr<const ServedModel>> Load(const ModelPackage& package) override;
 
@@ -31,6 +34,7 @@ class PackageLoader final : public ModelLoader {
 
   const blob::Store& payloads_;
   const serving::Engine& engine_;
+  PackageHost* const host_;
 };
 
 }  // namespace tidewheel::inference

@@ -31,7 +31,9 @@ Result<std::vector<Answer>> PackageModel::Run(std::span<const float> input,
   const std::size_t numbers = embedding_info ? embedding_info->elements() : 0;
   std::vector<float> output(rows * classes);
   std::vector<float> embedding(rows * numbers);
-  if (const auto ran = model_->Infer(input, rows, output, embedding); !ran) return ran.error();
+  const auto ran = runner_ != nullptr ? runner_->Run(input, rows, output, embedding)
+                                      : model_->Infer(input, rows, output, embedding);
+  if (!ran) return ran.error();
 
   std::vector<Answer> answers(rows);
   for (std::size_t row = 0; row < rows; ++row) {

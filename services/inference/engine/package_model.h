@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tidewheel/inference/domain/served_model.h"
+#include "tidewheel/inference/engine/package_host.h"
 #include "tidewheel/serving/engine.h"
 #include "tidewheel/vision/preprocess.h"
 
@@ -13,13 +14,15 @@ namespace tidewheel::inference {
 /// A model package in memory: the preprocessing that training ran, and the graph it made.
 class PackageModel final : public ServedModel {
  public:
-  /// `reference` is of the model's own embedding.
+  /// `reference` is of the model's own embedding. `runner` runs the rows; null: the calling thread.
   PackageModel(ModelIdentity identity, vision::PreprocessSpec preprocessing,
-               std::unique_ptr<serving::Model> model, std::optional<EmbeddingReference> reference)
+               std::shared_ptr<const serving::Model> model,
+               std::optional<EmbeddingReference> reference, std::unique_ptr<const RowRunner> runner)
       : identity_(std::move(identity)),
         preprocessing_(std::move(preprocessing)),
         model_(std::move(model)),
-        reference_(std::move(reference)) {}
+        reference_(std::move(reference)),
+        runner_(std::move(runner)) {}
 
   const ModelIdentity& identity() const override { return identity_; }
   Result<std::vector<Answer>> PredictPictures(std::span<const std::string_view> payloads,
@@ -37,8 +40,9 @@ class PackageModel final : public ServedModel {
 
   const ModelIdentity identity_;
   const vision::PreprocessSpec preprocessing_;
-  const std::unique_ptr<serving::Model> model_;
+  const std::shared_ptr<const serving::Model> model_;
   const std::optional<EmbeddingReference> reference_;
+  const std::unique_ptr<const RowRunner> runner_;
 };
 
 }  // namespace tidewheel::inference

@@ -1,0 +1,39 @@
+#include "tidewheel/inference/repository/repository_app.h"
+
+#include <utility>
+
+namespace tidewheel::inference {
+
+RepositoryConfig::RepositoryConfig() {
+  // The ports that the field's clients expect.
+  endpoints.server.listen = {"127.0.0.1:8001"};
+  endpoints.metrics_listen = "127.0.0.1:8002";
+  oip.http_listen = "127.0.0.1:8000";
+}
+
+void RepositoryConfig::Read(config::Reader& reader) {
+  endpoints.server.Read(reader);
+  reader.Read("metrics_listen", &endpoints.metrics_listen);
+  oip.Read(reader);
+  reader.Require("repository.folder", oip.folder);
+}
+
+Result<void> RepositoryApp::Start() {
+  auto engine = serving::Engine::Create({});
+  if (!engine) return engine.error();
+  engine_ = *std::move(engine);
+  oip_.emplace(config_.oip, *engine_, metrics_);
+  if (auto started = oip_->Start(); !started) return started;
+  oip_->AddTo(config_.endpoints.server);
+  if (auto opened = oip_->OpenHttp(nullptr); !opened) return opened;
+  return endpoints_.Open(config_.endpoints, {&oip_->handler()},
+                         {{"models", [this] { return oip_->Ready(); }}});
+}
+
+rpc::Addresses RepositoryApp::addresses() const {
+  rpc::Addresses all = endpoints_.addresses();
+  if (const std::string http = oip_->http_address(); !http.empty()) all["http"] = http;
+  return all;
+}
+
+}  // namespace tidewheel::inference
