@@ -13,6 +13,7 @@
 #include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/package_writer.h"
 #include "tidewheel/ml/train.h"
+#include "tidewheel/ml/variants/variants.h"
 #include "tidewheel/training/worker/baseline_model.h"
 #include "tidewheel/training/worker/behaviour_tests.h"
 #include "tidewheel/training/worker/evaluation.h"
@@ -149,6 +150,27 @@ Result<void> AnswerHeldOut(const v1::WorkerJob& job, const ml::Model& model,
     }
     split.baseline = *std::move(answered);
   }
+  return {};
+}
+
+/// The package's variants, each judged by what the model in float32 answered on the validation
+/// rows.
+Result<void> AddVariants(const std::filesystem::path& package, const ml::TensorDataset& training,
+                         const HeldOut& validation, std::size_t classes) {
+  const auto source_of = [](const ml::TensorDataset& rows) {
+    return ml::RowSource{rows.rows(), [rows](std::span<const std::uint32_t> indices, float* out) {
+                           rows.CopyRows(indices, out);
+                         }};
+  };
+  std::vector<std::int32_t> answers;
+  for (std::size_t row = 0; row < validation.rows.rows(); ++row) {
+    const auto p = std::span(validation.probabilities).subspan(row * classes, classes);
+    answers.push_back(static_cast<std::int32_t>(std::max_element(p.begin(), p.end()) - p.begin()));
+  }
+  const auto added = ml::AddVariants(
+      package, source_of(training),
+      {.rows = source_of(validation.rows), .labels = validation.rows.labels, .answers = answers});
+  if (!added) return added.error();
   return {};
 }
 
@@ -290,6 +312,9 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   const auto package = folder / "package";
   if (const auto written = ml::WritePackage(package, trained->model, contents); !written) {
     return Prefixed("package: ", written.error());
+  }
+  if (const auto added = AddVariants(package, training, held_out[0], classes.size()); !added) {
+    return Prefixed("package: variants: ", added.error());
   }
   for (const auto& file : std::filesystem::directory_iterator(package)) {
     result.add_package_files(file.path().filename().string());
