@@ -32,6 +32,7 @@ void OipSettings::Read(config::Reader& reader) {
   reader.Read("instances", &instances, std::uint32_t{1}, std::uint32_t{64});
   reader.Read("response_cache", &response_cache);
   reader.Read("histograms", &histograms);
+  reader.Read("torch.runner", &torch_runner);
   if (!load.empty() && mode != RepositoryServer::Mode::kExplicit) {
     reader.Fail("repository.load", "needs repository.mode explicit; the other modes load all");
   }
@@ -64,7 +65,10 @@ ScratchRoot::~ScratchRoot() {
 
 OipService::OipService(const OipSettings& settings, const serving::Engine& engine,
                        metrics::Registry& metrics)
-    : settings_(settings), metrics_(metrics), onnx_(engine) {}
+    : settings_(settings),
+      metrics_(metrics),
+      onnx_(engine),
+      torch_({.program = settings.torch_runner}) {}
 
 Result<void> OipService::Start() {
   RepositoryServer::Options options;

@@ -14,6 +14,7 @@
 #include "tidewheel/inference/core/repository_server.h"
 #include "tidewheel/inference/core/shared_memory.h"
 #include "tidewheel/inference/engine/onnx_loader.h"
+#include "tidewheel/inference/engine/torch/torch_loader.h"
 #include "tidewheel/inference/oip_grpc/oip_handler.h"
 #include "tidewheel/inference/oip_http/oip_http_server.h"
 #include "tidewheel/metrics/registry.h"
@@ -37,6 +38,7 @@ struct OipSettings {
   std::uint32_t instances = 1;  // Of models whose configuration does not say.
   config::ByteCount response_cache{};
   bool histograms = true;
+  std::string torch_runner{};  // The program; empty: tidewheel-torch-runner beside this one.
 
   void Read(config::Reader& reader);
 };
@@ -92,7 +94,8 @@ class OipService {
   const OipSettings settings_;
   metrics::Registry& metrics_;
   OnnxLoader onnx_;
-  LoaderChain loaders_{{&onnx_}};
+  TorchLoader torch_;
+  LoaderChain loaders_{{&onnx_, &torch_}};
   std::unique_ptr<ScratchRoot> scratch_;
   std::unique_ptr<RepositoryServer> models_;
   SharedMemoryTable regions_;
