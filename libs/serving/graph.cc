@@ -227,6 +227,10 @@ struct Graph::Compiled {
   std::vector<bool> computed_with;                 // Of each input.
   bool computes = false;
   bool batches = false;
+  // The calling thread computes. OpenVINO's call for that drops the error of a call that fails and
+  // leaves the answers of the one before; so only where sizes that were checked leave nothing to
+  // fail. The others go through one of its own threads.
+  bool direct = false;
   std::size_t bytes = 0;
 
   ov::CompiledModel model;
@@ -293,7 +297,12 @@ Result<void> Graph::Compiled::Compute(std::span<const TensorView> given,
         request.set_input_tensor(i, ov::Tensor(row.openvino, shape, first));
       }
     }
-    request.infer();
+    if (direct) {
+      request.infer();
+    } else {
+      request.start_async();
+      request.wait();
+    }
 
     // All answers in one piece of memory.
     std::size_t total = 0;
@@ -537,10 +546,20 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const Gr
             return !port.shape.empty() && port.shape[0] < 0;
           });
         };
-        compiled->batches =
-            !compiled->inputs.empty() && free_first(compiled->inputs) &&
-            free_first(compiled->outputs) &&
-            (!compiled->computes || checked->names_a_batch || compiled->RowsAreIndependent());
+        const auto fixed_from = [](const std::vector<Port>& ports, std::size_t first) {
+          return std::all_of(ports.begin(), ports.end(), [&](const Port& port) {
+            const auto skipped = static_cast<std::ptrdiff_t>(std::min(first, port.shape.size()));
+            return std::all_of(port.shape.begin() + skipped, port.shape.end(),
+                               [](std::int64_t size) { return size >= 0; });
+          });
+        };
+        const bool open = !compiled->inputs.empty() && free_first(compiled->inputs) &&
+                          free_first(compiled->outputs);
+        const bool proven = open && compiled->computes && compiled->RowsAreIndependent();
+        compiled->batches = open && (!compiled->computes || checked->names_a_batch || proven);
+        const std::size_t first_fixed = proven ? 1 : 0;
+        compiled->direct =
+            fixed_from(compiled->inputs, first_fixed) && fixed_from(compiled->outputs, first_fixed);
         return std::make_unique<Graph>(std::move(compiled));
       });
 }

@@ -472,6 +472,25 @@ TEST_F(GraphTest, CallersAtOnceGetTheirOwnAnswers) {
   EXPECT_EQ(wrong, std::vector<int>(4));
 }
 
+TEST_F(GraphTest, ACallThatFailsIsAnErrorAndTheNextIsRight) {
+  // Each input may have any sizes; not all of them can be added.
+  const auto graph = Load(OnnxMaker(13)
+                              .Input("a", type::kFloat, {"n", "k"})
+                              .Input("b", type::kFloat, {"m", "l"})
+                              .Output("y", type::kFloat, {"", ""})
+                              .Node("Add", {"a", "b"}, {"y"}));
+  ASSERT_NE(graph, nullptr);
+  const Given small = Of<float>({1, 2}, {1, 2});
+  const Given large = Of<float>({2, 3}, {1, 2, 3, 4, 5, 6});
+  for (int turn = 0; turn < 3; ++turn) {
+    EXPECT_EQ(NumbersOf<float>(Ask(*graph, {small, small})[0].data), (std::vector<float>{2, 4}));
+    const auto failed = graph->Infer(std::vector<TensorView>{small, large});
+    ASSERT_FALSE(failed.ok());
+    EXPECT_EQ(failed.error().code, ErrorCode::kInternal);
+  }
+  EXPECT_EQ(Ask(*graph, {large, large})[0].shape, (std::vector<std::int64_t>{2, 3}));
+}
+
 TEST_F(GraphTest, MemoryComesBackAfterManyLoads) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   GTEST_SKIP() << "a sanitizer keeps freed memory";
