@@ -87,9 +87,11 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
   const auto preprocessing = vision::FromEntries(manifest->preprocessing);
   if (!preprocessing) return preprocessing.error();
 
-  const auto onnx = ReadFile(package, ml::kOnnxFile);
+  const auto chosen = ChooseVariant(*manifest, wanted_, engine_.HasBf16(), kGoldenTolerance);
+  if (!chosen) return chosen.error();
+  const auto onnx = ReadFile(package, chosen->file);
   if (!onnx) return onnx.error();
-  auto model = engine_.LoadBytes(*onnx);
+  auto model = engine_.LoadBytes(*onnx, chosen->precision);
   if (!model) return model.error();
   if (const auto agree = CheckAgree(package, *manifest, *preprocessing, **model); !agree) {
     return agree.error();
@@ -99,8 +101,8 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
   if (!golden_bytes) return golden_bytes.error();
   const auto golden = ml::ParseGoldenSamples(*golden_bytes);
   if (!golden) return golden.error();
-  const auto verified =
-      (*model)->VerifyGolden(golden->inputs, golden->rows, golden->probabilities, kGoldenTolerance);
+  const auto verified = (*model)->VerifyGolden(golden->inputs, golden->rows, golden->probabilities,
+                                               chosen->tolerance);
   if (!verified) return Prefixed("golden samples: ", verified.error());
 
   auto reference = ReadReference(package, **model);

@@ -8,6 +8,7 @@
 #include "tidewheel/blob/store.h"
 #include "tidewheel/inference/domain/deployment.h"
 #include "tidewheel/inference/engine/package_host.h"
+#include "tidewheel/inference/engine/variant.h"
 #include "tidewheel/serving/engine.h"
 
 namespace tidewheel::inference {
@@ -19,10 +20,11 @@ inline constexpr double kGoldenTolerance = 1e-4;
 /// and checks the answers to the package's golden samples. Thread-safe.
 class PackageLoader final : public ModelLoader {
  public:
-  /// `host` serves what is loaded; null: who asks a model runs it.
+  /// `host` serves what is loaded; null: who asks a model runs it. `wanted`: which variant of each
+  /// package; "fastest" never fails for want of one.
   PackageLoader(const blob::Store& payloads, const serving::Engine& engine,
-                PackageHost* host = nullptr)
-      : payloads_(payloads), engine_(engine), host_(host) {}
+                PackageHost* host = nullptr, Wanted wanted = Wanted::kFloat32)
+      : payloads_(payloads), engine_(engine), host_(host), wanted_(wanted) {}
 
   Result<std::shared_ptr<const ServedModel>> Load(const ModelPackage& package) override;
 
@@ -35,6 +37,7 @@ class PackageLoader final : public ModelLoader {
   const blob::Store& payloads_;
   const serving::Engine& engine_;
   PackageHost* const host_;
+  const Wanted wanted_;
 };
 
 }  // namespace tidewheel::inference
