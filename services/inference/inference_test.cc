@@ -71,7 +71,8 @@ TEST_F(InferenceTest, RefusesWithThePlaceAndTheShape) {
   request.mutable_pictures()->add_payloads(vision::EncodePng(Picture(1)).value());
   request.mutable_pictures()->add_payloads("no picture");
   v1::PredictResponse response;
-  EXPECT_EQ(Predict(request, &response).error_code(), grpc::NOT_FOUND);
+  // The registry has not been heard yet.
+  EXPECT_EQ(Predict(request, &response).error_code(), grpc::UNAVAILABLE);
 
   ASSERT_EQ(Deploy(Package(1)).loaded, 1U);
   const auto broken = Predict(request, &response);
