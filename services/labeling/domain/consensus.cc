@@ -79,9 +79,11 @@ class LoneVotes {
   }
 
  private:
-  static constexpr double kRightBefore = 9;   // What is known of anybody before a vote: right in 9
-  static constexpr double kWrongBefore = 1;   // of 10,
-  static constexpr double kOfAllWorkers = 5;  // and what all together weigh for one, in votes.
+  // What is known of anybody before a vote: right in 49 of 50. And what all together weigh for one,
+  // in votes.
+  static constexpr double kRightBefore = 49;
+  static constexpr double kWrongBefore = 1;
+  static constexpr double kOfAllWorkers = 5;
   static constexpr int kRounds = 100;
   static constexpr double kEnough = 1e-9;
 
@@ -166,14 +168,13 @@ class LoneVotes {
       consensus.rounds = found.rounds + static_cast<std::uint32_t>(round) + 1;
       if (moved <= kEnough) break;
     }
-    Fill(shared, found, place, prior, posterior, confusion, &consensus);
+    Fill(found, place, prior, posterior, confusion, &consensus);
     return consensus;
   }
 
-  void Fill(const VoteTable& shared, const labels::Consensus& found,
-            const std::vector<std::size_t>& place, const std::vector<double>& prior,
-            const std::vector<double>& posterior, const std::vector<double>& confusion,
-            Consensus* consensus) const {
+  void Fill(const labels::Consensus& found, const std::vector<std::size_t>& place,
+            const std::vector<double>& prior, const std::vector<double>& posterior,
+            const std::vector<double>& confusion, Consensus* consensus) const {
     constexpr double kTie = 1e-12;
     const std::size_t classes = votes_.classes;
     for (std::size_t i = 0; i < votes_.items; ++i) {
@@ -196,12 +197,10 @@ class LoneVotes {
       consensus->tied.push_back(tied);
       consensus->confidence.push_back(AsProbability(p[best]));
     }
-    std::vector<std::uint8_t> compared(votes_.workers, 0);
-    for (const std::int32_t worker : shared.worker) compared[static_cast<std::size_t>(worker)] = 1;
     for (std::size_t w = 0; w < votes_.workers; ++w) {
       double quality = 0;
       for (std::size_t k = 0; k < classes; ++k) quality += prior[k] * confusion[At(w, k, k)];
-      consensus->quality.push_back(AsProbability(compared[w] != 0 ? found.quality[w] : quality));
+      consensus->quality.push_back(AsProbability(quality));
     }
   }
 
@@ -212,17 +211,16 @@ class LoneVotes {
 }  // namespace
 
 Result<Consensus> FindConsensus(const VoteTable& votes, ConsensusMethod method) {
-  if (method == ConsensusMethod::kMajority) {
-    auto found = labels::Majority(ViewOf(votes));
-    if (!found) return found.error();
-    return Concluded(votes, *std::move(found));
-  }
-  // A task with one annotator has labels too: theirs. This also names what is wrong with a table.
-  const auto checked = labels::Majority(ViewOf(votes));
-  if (!checked) return checked.error();
+  // First, because it names what is wrong with a table.
+  auto majority = labels::Majority(ViewOf(votes));
+  if (!majority) return majority.error();
   const LoneVotes lone(votes);
-  if (!lone.all_shared() && !lone.none_shared()) return lone.Find();
-  auto found = labels::DawidSkene(ViewOf(votes), {.known = {}, .without_overlap = true});
+  // A task with one annotator has labels too: theirs.
+  if (method == ConsensusMethod::kMajority || lone.none_shared()) {
+    return Concluded(votes, *std::move(majority));
+  }
+  if (!lone.all_shared()) return lone.Find();
+  auto found = labels::DawidSkene(ViewOf(votes), {.known = {}});
   if (!found) return found.error();
   return Concluded(votes, *std::move(found));
 }
