@@ -10,8 +10,8 @@ constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
 // Of what is captured, so that a quarter of the labels finds its samples there within seconds.
 constexpr double kTestShare = 0.2;
-constexpr double kLabelsForTest = 0.25;
-constexpr double kLabelsForValidation = 0.1;
+constexpr double kLabelsForTest = 0.22;
+constexpr double kLabelsForValidation = 0.05;
 constexpr std::uint32_t kLabels = 100;
 
 std::string Line(const std::string& key, double value) {

@@ -38,7 +38,7 @@ struct PreparedData {
 Result<vision::Image> ReadPicture(const blob::Store& payloads, const v1::WorkerItem& item);
 
 /// Of a training item that weighs more than others of its class, so many rows at most.
-inline constexpr std::uint32_t kMostCopies = 4;
+inline constexpr std::uint32_t kMostCopies = 12;
 
 /// Reads every item's payload, measures it, preprocesses it as serving will, and writes one file a
 /// split: pictures pass through memory one at a time. Where weights count, a training item that

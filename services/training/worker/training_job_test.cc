@@ -172,16 +172,17 @@ TEST_F(TrainingJobTest, AHeavyItemBecomesVariedCopiesThatShareItsWeight) {
   const std::size_t items = data->training.ordinals.size();
   EXPECT_EQ(items, 220U);
   EXPECT_EQ(data->training.measures.size(), items * data->measures.size());
-  ASSERT_EQ(rows.rows(), items + 3 + 1);
+  ASSERT_EQ(rows.rows(), items + kMostCopies - 1 + 1);
   double weights = 0;
   for (std::size_t row = 0; row < rows.rows(); ++row) {
     if (rows.labels[row] == 0 && rows.weights[row] != 1) weights += double{rows.weights[row]};
     if (row >= items) {
-      EXPECT_EQ(rows.labels[row], row < items + 3 ? 0 : 1);
-      EXPECT_EQ(rows.weights[row], row < items + 3 ? 4.0F : 5.0F);
+      const bool heaviest = row < items + kMostCopies - 1;
+      EXPECT_EQ(rows.labels[row], heaviest ? 0 : 1);
+      EXPECT_FLOAT_EQ(rows.weights[row], heaviest ? 16.0F / kMostCopies : 5.0F);
     }
   }
-  EXPECT_EQ(weights, 16);
+  EXPECT_NEAR(weights, 16, 1e-5);
   EXPECT_EQ(data->validation.rows().rows(), data->validation.ordinals.size());
   // The same for the same job.
   const auto again = prepare("again");
