@@ -58,15 +58,15 @@ PYBIND11_MODULE(engine, module) {
       .def(py::init([](const py::bytes& onnx) {
         return Value(TheEngine().LoadGraph(std::string(onnx), {}));
       }))
-      .def_property_readonly("inputs", [](const serving::Graph& g) { return Described(g.inputs()); })
+      .def_property_readonly("inputs",
+                             [](const serving::Graph& g) { return Described(g.inputs()); })
       .def_property_readonly("outputs",
                              [](const serving::Graph& g) { return Described(g.outputs()); })
       .def_property_readonly("batches", &serving::Graph::batches)
       .def("run", Run);
   module.def("recipe", [](const std::string& name, int channels, int height, int width, int classes,
                           std::uint64_t seed) {
-    const auto architecture =
-        Value(ml::MakeArchitecture(name, {channels, height, width}, classes));
+    const auto architecture = Value(ml::MakeArchitecture(name, {channels, height, width}, classes));
     const auto plan = Value(ml::PlanArchitecture(architecture));
     return py::bytes(Value(ml::PrintOnnx(architecture, ml::InitialWeights(plan, seed), 1.7)));
   });

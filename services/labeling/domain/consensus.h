@@ -29,8 +29,8 @@ struct Consensus {
 };
 
 /// What the votes amount to. Dawid-Skene learns who is how good from items that two workers voted
-/// on, and takes a lone vote as its worker is known from there. Ties go to the class with the larger prior, then to the smaller index.
-/// kInvalidArgument: no votes, or an index out of range.
+/// on, and takes a lone vote as its worker is known from there. Ties go to the class with the
+/// larger prior, then to the smaller index. kInvalidArgument: no votes, or an index out of range.
 Result<Consensus> FindConsensus(const VoteTable& votes, ConsensusMethod method);
 
 }  // namespace tidewheel::labeling
