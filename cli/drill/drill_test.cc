@@ -14,7 +14,9 @@
 namespace tidewheel::cli::drill {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 Options Drawn(std::uint64_t count = 60) {
   Options options;
@@ -131,6 +133,10 @@ TEST(TaskTextTest, KeepsWhatTheSetSaysAndAddsTheLoopsPolicies) {
   EXPECT_THAT(*text, HasSubstr("near_duplicate_group_distance: 6"));
   EXPECT_THAT(*text, HasSubstr("acquire_diverse: 0.8"));
   EXPECT_THAT(*text, HasSubstr("\n  validation_share: 0.15\n  test_share: 0.2\n"));
+  const auto open = TaskText(base, "street-lights-oracle", options, false);
+  ASSERT_TRUE(open.ok()) << open.error().message;
+  EXPECT_THAT(*open, HasSubstr("\nmonitoring:\n"));
+  EXPECT_THAT(*open, Not(AnyOf(HasSubstr("\ncycle:"), HasSubstr("\ncapture:"))));
   options.random_acquisition = true;
   EXPECT_THAT(*TaskText(base, "t", options), HasSubstr("acquire_random: 1"));
   EXPECT_EQ(TaskText("no: task", "t", options).error().code, ErrorCode::kInvalidArgument);

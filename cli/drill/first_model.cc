@@ -37,8 +37,8 @@ void AddGivenVotes(const std::string& sample_id, std::size_t class_index,
 
 }  // namespace
 
-Result<void> Story::Apply(const std::string& task_name) {
-  auto text = TaskText(collection.traits.task_yaml, task_name, options);
+Result<void> Story::Apply(const std::string& task_name, bool closes_loop) {
+  auto text = TaskText(collection.traits.task_yaml, task_name, options, closes_loop);
   if (!text) return text.error();
   model_registry::v1::ApplyTaskRequest request;
   request.set_yaml(*std::move(text));

@@ -5,7 +5,8 @@ namespace tidewheel::cli::drill {
 Result<void> ConsultOracle(Story& story) {
   story.progress.Title("An oracle");
   const std::string task = story.task + "-oracle";
-  if (auto applied = story.Apply(task); !applied) return applied;
+  // It is only asked: what drifts for it is nobody's business.
+  if (auto applied = story.Apply(task, false); !applied) return applied;
   std::vector<const KnownPicture*> pictures;
   for (const auto& picture : story.collection.given) pictures.push_back(&picture);
   for (const auto& picture : story.new_traffic->pictures()) pictures.push_back(&picture);

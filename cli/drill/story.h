@@ -55,7 +55,7 @@ class Story {
   const std::vector<std::string>& classes() const { return collection.traits.classes; }
 
   // What the platform is asked for, outages sat out. In first_model.cc.
-  Result<void> Apply(const std::string& task_name);
+  Result<void> Apply(const std::string& task_name, bool closes_loop = true);
   Result<StoredByName> Push(const std::string& task_name,
                             const std::vector<const KnownPicture*>& pictures);
   Result<void> Vote(const std::string& task_name, const std::vector<GivenVote>& votes);

@@ -124,7 +124,7 @@ std::string TaskName(const std::string& yaml) {
 }
 
 Result<std::string> TaskText(const std::string& base, const std::string& name,
-                             const Options& options) {
+                             const Options& options, bool closes_loop) {
   const auto end = base.find("\nlabels:");
   const std::string own = TaskName(base);
   if (end == std::string::npos || own.empty()) {
@@ -136,7 +136,8 @@ Result<std::string> TaskText(const std::string& base, const std::string& name,
   // learned from it.
   Replace(text, "test_share", kTestShare);
   text.replace(text.find("task: " + own), 6 + own.size(), "task: " + name);
-  return text + Gate(options.scenario) + Monitoring(options.scenario) + Capture() + Cycle(options);
+  text += Gate(options.scenario) + Monitoring(options.scenario);
+  return closes_loop ? text + Capture() + Cycle(options) : text;
 }
 
 AlarmBudget BudgetOf(std::uint64_t requests) {

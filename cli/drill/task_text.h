@@ -10,10 +10,11 @@
 namespace tidewheel::cli::drill {
 
 /// The task that a drill works with: what the set's own file says of classes, preprocessing,
-/// quality and splits, and the policies that a loop of minutes instead of weeks needs.
+/// quality and splits, and the policies that a loop of minutes instead of weeks needs. Where the
+/// task does not close the loop nothing of its traffic is captured and no cycle starts.
 /// kInvalidArgument: `base` has no section `labels`, where the drill's part begins.
 Result<std::string> TaskText(const std::string& base, const std::string& name,
-                             const Options& options);
+                             const Options& options, bool closes_loop = true);
 
 /// The name on the first line `task: NAME` of a task's file; empty: there is none.
 std::string TaskName(const std::string& yaml);
