@@ -1,6 +1,6 @@
 # Targets whose headers can be reached only by linking them: each gets an include root of its own that holds one link.
 
-# tidewheel_library(<path> [SOURCES ...] [PUBLIC ...] [PRIVATE ...] [DOMAIN] [PCH grpc|torch])   e.g. tidewheel/ingestion/domain
+# tidewheel_library(<path> [SOURCES ...] [PUBLIC ...] [PRIVATE ...] [DOMAIN] [PCH grpc])   e.g. tidewheel/ingestion/domain
 # Defines target tidewheel_ingestion_domain, alias tidewheel::ingestion::domain. Without SOURCES it is header-only.
 function(tidewheel_library path)
   cmake_parse_arguments(LIB "DOMAIN" "PCH" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
@@ -92,16 +92,38 @@ function(tidewheel_test name)
     ENVIRONMENT "TIDEWHEEL_SOURCE_DIR=${PROJECT_SOURCE_DIR};TIDEWHEEL_BINARY_DIR=${CMAKE_BINARY_DIR}")
 endfunction()
 
-# One precompiled header for everything that speaks gRPC, one for what includes LibTorch.
+# A precompiled header for everything that speaks gRPC, compiled once for libraries and once for programs, whose code is
+# position-independent in another way. It has more than 100 MB, so targets share it.
 function(tidewheel_precompile target kind)
   if(NOT TIDEWHEEL_PCH OR kind STREQUAL "")
     return()
   endif()
+  get_target_property(type ${target} TYPE)
+  if(type STREQUAL "EXECUTABLE")
+    set(owner tidewheel_${kind}_headers_of_programs)
+  else()
+    set(owner tidewheel_${kind}_headers_of_libraries)
+  endif()
+  if(NOT TARGET ${owner})
+    tidewheel_precompiled_headers(${owner} ${kind} ${type})
+  endif()
+  target_precompile_headers(${target} REUSE_FROM ${owner})
+endfunction()
+
+function(tidewheel_precompiled_headers owner kind type)
   if(kind STREQUAL "grpc")
-    target_precompile_headers(${target} PRIVATE <grpcpp/grpcpp.h> <string> <vector>)
-  elseif(kind STREQUAL "torch")
-    target_precompile_headers(${target} PRIVATE <torch/script.h> <torch/torch.h>)
+    set(headers <grpcpp/grpcpp.h> <string> <vector>)
+    set(link PkgConfig::grpcpp protobuf::libprotobuf)
   else()
     message(FATAL_ERROR "tidewheel_precompile: no precompiled header '${kind}'")
+  endif()
+  set(source ${CMAKE_BINARY_DIR}/generated/${owner}.cc)
+  file(WRITE ${source} "")
+  add_library(${owner} OBJECT ${source})
+  target_link_libraries(${owner} PRIVATE ${link} tidewheel_warnings)
+  target_precompile_headers(${owner} PRIVATE ${headers})
+  if(type STREQUAL "EXECUTABLE")
+    set_target_properties(${owner} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${owner} PRIVATE -fPIE)
   endif()
 endfunction()
