@@ -10,9 +10,11 @@ constexpr double kFalseAlarmDays = 30;
 constexpr double kPredictionsPerDay = 10'000;
 // Of what is captured, so that a quarter of the labels finds its samples there within seconds.
 constexpr double kTestShare = 0.2;
-constexpr double kLabelsForTest = 0.22;
+constexpr double kLabelsForTest = 0.25;
 constexpr double kLabelsForValidation = 0.05;
 constexpr std::uint32_t kLabels = 100;
+// One person's vote makes a label, and some are wrong: so many votes are kept for the doubtful.
+constexpr double kLabelsForReview = 0.12;
 
 std::string Line(const std::string& key, double value) {
   std::string text = std::to_string(value);
@@ -83,6 +85,7 @@ std::string Cycle(const Options& options) {
   text += Line("max_labels", options.labels == 0 ? kLabels : options.labels);
   text += Line("max_cpu_seconds", 1'200);
   text += Line("votes_per_sample", 1);
+  text += Line("review_share", kLabelsForReview);
   text += Line("collect_seconds", 90);
   text += Line("collect_samples", 200);
   text += Line("label_seconds", 240);

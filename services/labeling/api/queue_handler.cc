@@ -80,7 +80,8 @@ grpc::Status QueueHandler::EnqueueBatch(grpc::ServerContext* /*context*/,
                  .items = {},
                  .votes_wanted = request->votes_wanted(),
                  .max_votes = request->max_votes(),
-                 .gold_share = request->gold_share()};
+                 .gold_share = request->gold_share(),
+                 .ask_again = request->ask_again()};
   batch.items.reserve(static_cast<std::size_t>(request->items_size()));
   for (const v1::NewQueueItem& item : request->items()) {
     batch.items.push_back({SampleId(item.sample_id()), item.priority(), item.reason()});

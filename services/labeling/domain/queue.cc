@@ -77,6 +77,9 @@ Choice ChooseItems(const NewBatch& batch, const std::vector<SampleFacts>& facts)
       ++choice.skipped["queued"];
     } else if (!sample.active) {
       ++choice.skipped["deactivated"];
+    } else if (batch.ask_again) {
+      asked.insert(id);
+      choice.items.push_back(place);
     } else if (sample.labeled) {
       ++choice.skipped["labeled"];
     } else if (!sample.look_alikes.empty() &&

@@ -34,6 +34,7 @@ struct NewBatch {
   std::uint32_t votes_wanted = 1;  // Of each sample.
   std::uint32_t max_votes = 0;     // Of the whole batch; 0: no limit.
   double gold_share = 0;           // Known samples for each that is asked.
+  bool ask_again = false;          // Also those that have a label.
 };
 
 enum class BatchState { kOpen, kComplete, kCancelled };
@@ -100,8 +101,9 @@ struct Choice {
 };
 
 /// Which of a batch's samples are asked: each and its look-alikes once, none that has a label or
-/// waits already, the most urgent first as far as the budget goes. `facts` are in the order of the
-/// items.
+/// waits already, the most urgent first as far as the budget goes. Where a batch asks again a label
+/// does not count: each sample is asked for its own sake, whatever looks like it. `facts` are in
+/// the order of the items.
 Choice ChooseItems(const NewBatch& batch, const std::vector<SampleFacts>& facts);
 
 /// A vote on a leased sample, on its way in.

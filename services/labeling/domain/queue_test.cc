@@ -55,6 +55,20 @@ TEST(ChooseItemsTest, OfLookAlikesTheMostUrgentIsAskedAndNoneWhenOneIsLabeledOrW
   EXPECT_THAT(choice.skipped, ElementsAre(Pair("near_duplicate", 3)));
 }
 
+TEST(ChooseItemsTest, WhereALabelIsDoubtedItIsAskedAgainWhateverLooksLikeIt) {
+  auto batch = BatchOf({1, 1, 1, 1});
+  batch.ask_again = true;
+  std::vector<SampleFacts> facts(4, Good());
+  facts[0].labeled = true;
+  facts[0].look_alikes = facts[1].look_alikes = "one";
+  facts[1].labeled = facts[1].look_alike_labeled = true;
+  facts[2].labeled = facts[2].queued = true;
+  facts[3].active = false;
+  const auto choice = ChooseItems(batch, facts);
+  EXPECT_THAT(choice.items, ElementsAre(0, 1));
+  EXPECT_THAT(choice.skipped, UnorderedElementsAre(Pair("queued", 1), Pair("deactivated", 1)));
+}
+
 TEST(ChooseItemsTest, TheBudgetIsInVotesAndLeavesOutTheLeastUrgent) {
   auto batch = BatchOf({5, 4, 3, 2, 1});
   batch.votes_wanted = 2;

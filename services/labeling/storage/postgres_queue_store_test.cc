@@ -169,6 +169,28 @@ TEST_F(PostgresQueueStoreTest, NeitherLabeledNorQueuedSamplesNorLookAlikesAreAsk
   EXPECT_EQ(Enqueue("second", {}).skipped.at("near_duplicate"), 3U);
 }
 
+TEST_F(PostgresQueueStoreTest, ADoubtedLabelIsAskedAgainOfOthersAndFollowsTheMajority) {
+  AddSamples(1);
+  Enqueue("first", {1});
+  ASSERT_EQ(Answer("ana", {{Lease("ana")[0].lease_id, "green"}}).accepted, 1U);
+  ASSERT_TRUE(Compute().ok());
+  NewBatch review{.batch_id = "review",
+                  .task = "lights",
+                  .items = {{SampleId(SampleUuid(1)), 1, "doubtful"}},
+                  .votes_wanted = 2,
+                  .ask_again = true};
+  EXPECT_EQ(store_->Enqueue(review, 0.5, clock_.Now())->batch.items, 1U);
+  EXPECT_TRUE(Lease("ana").empty());
+  for (const char* annotator : {"boris", "chen"}) {
+    const auto items = Lease(annotator);
+    ASSERT_EQ(items.size(), 1U);
+    EXPECT_EQ(Answer(annotator, {{items[0].lease_id, "red"}}).accepted, 1U);
+  }
+  ASSERT_TRUE(Compute().ok());
+  EXPECT_EQ(Get("review").state, BatchState::kComplete);
+  EXPECT_EQ(Number("SELECT count(*) FROM labeling.labels_v1 WHERE class_name = 'red'"), 1);
+}
+
 TEST_F(PostgresQueueStoreTest, ABatchWithNothingToAskIsComplete) {
   AddSamples(1);
   Enqueue("first", {1});

@@ -163,6 +163,7 @@ void Fill(const CyclePolicy& policy, v1::CyclePolicy* out) {
   out->set_max_labels_per_day(policy.max_labels_per_day);
   out->set_max_cpu_seconds_per_day(policy.max_cpu_seconds_per_day);
   out->set_votes_per_sample(policy.votes_per_sample);
+  out->set_review_share(policy.review_share);
   out->set_collect_seconds(policy.collect_seconds);
   out->set_collect_samples(policy.collect_samples);
   out->set_label_seconds(policy.label_seconds);

@@ -78,6 +78,7 @@ void ReadCycle(const YamlNode& node, CyclePolicy* policy) {
   node.Read("max_labels_per_day", &policy->max_labels_per_day);
   node.Read("max_cpu_seconds_per_day", &policy->max_cpu_seconds_per_day);
   node.Read("votes_per_sample", &policy->votes_per_sample);
+  node.Read("review_share", &policy->review_share);
   node.Read("collect_seconds", &policy->collect_seconds);
   node.Read("collect_samples", &policy->collect_samples);
   node.Read("label_seconds", &policy->label_seconds);
@@ -177,10 +178,11 @@ std::string PrintCapture(const CapturePolicy& policy) {
 std::string PrintCycle(const CyclePolicy& policy) {
   if (policy == CyclePolicy()) return {};
   // What tasks did not name before there was such a thing is not printed: their digest stays.
-  Lines per_day("  ");
-  if (policy.max_labels_per_day > 0) per_day.Add("max_labels_per_day", policy.max_labels_per_day);
+  Lines newer("  ");
+  if (policy.max_labels_per_day > 0) newer.Add("max_labels_per_day", policy.max_labels_per_day);
+  if (policy.review_share > 0) newer.Add("review_share", policy.review_share);
   if (policy.max_cpu_seconds_per_day > 0) {
-    per_day.Add("max_cpu_seconds_per_day", policy.max_cpu_seconds_per_day);
+    newer.Add("max_cpu_seconds_per_day", policy.max_cpu_seconds_per_day);
   }
   return "cycle:\n" +
          Lines("  ")
@@ -209,7 +211,7 @@ std::string PrintCycle(const CyclePolicy& policy) {
              .Add("new_sample_weight", policy.new_sample_weight)
              .Add("sign_off_roles", Texts(policy.sign_off_roles))
              .text() +
-         per_day.text() + "  rollout:\n" +
+         newer.text() + "  rollout:\n" +
          Lines("    ")
              .Add("shadow_predictions", policy.rollout.shadow_predictions)
              .Add("max_shadow_disagreement", policy.rollout.max_shadow_disagreement)

@@ -156,6 +156,7 @@ void CheckAcquisition(const CyclePolicy& policy, SpecProblems& problems) {
   problems.Require(std::abs(sum - 1) < 1e-9, "cycle.acquire_uncertain",
                    "must sum to 1 with acquire_drifted, acquire_slice, acquire_random and "
                    "acquire_diverse");
+  problems.Require(IsWithin(policy.review_share, 0, 0.5), "cycle.review_share", "is 0 to 0.5");
   problems.Require(IsShare(policy.acquire_test), "cycle.acquire_test", "is 0 to 1");
   problems.Require(IsShare(policy.acquire_validation), "cycle.acquire_validation", "is 0 to 1");
   problems.Require(policy.acquire_test + policy.acquire_validation < 1, "cycle.acquire_test",

@@ -68,6 +68,9 @@ TEST(TaskPoliciesTest, SomeLabelsAreLeftForTraining) {
   EXPECT_THAT(with(0.5, 0.5), Names("cycle.acquire_test", "labels for training"));
   EXPECT_THAT(with(-0.1, 0.1), Names("cycle.acquire_test", "0 to 1"));
   EXPECT_THAT(with(0.1, -0.1), Names("cycle.acquire_validation", "0 to 1"));
+  EXPECT_THAT(ProblemsOf([](TaskSpec& spec) { spec.cycle.review_share = 0.5; }), IsEmpty());
+  EXPECT_THAT(ProblemsOf([](TaskSpec& spec) { spec.cycle.review_share = 0.6; }),
+              Names("cycle.review_share", "0 to 0.5"));
 }
 
 TEST(TaskPoliciesTest, UnknownCausesAreNamedWithThoseThereAre) {

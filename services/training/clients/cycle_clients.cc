@@ -184,6 +184,7 @@ Result<BatchFacts> LabelingQueue::Enqueue(const BatchWish& wish) {
   request.set_task(wish.task);
   request.set_votes_wanted(wish.votes_per_sample);
   request.set_max_votes(wish.max_votes);
+  request.set_ask_again(wish.ask_again);
   auto priority = static_cast<double>(wish.samples.size());
   for (const auto& sample : wish.samples) {
     auto* item = request.add_items();

@@ -70,6 +70,7 @@ CyclePolicy CycleFrom(const registry::CyclePolicy& declared) {
   policy.max_labels_per_day = declared.max_labels_per_day();
   policy.max_cpu_seconds_per_day = declared.max_cpu_seconds_per_day();
   policy.votes_per_sample = std::max(declared.votes_per_sample(), 1U);
+  policy.review_share = declared.review_share();
   policy.collect_seconds = declared.collect_seconds();
   policy.collect_samples = declared.collect_samples();
   policy.label_seconds = declared.label_seconds();

@@ -7,6 +7,8 @@
 #include <optional>
 #include <set>
 
+#include "tidewheel/training/domain/doubtful_labels.h"
+
 namespace tidewheel::training {
 namespace {
 
@@ -211,7 +213,8 @@ std::vector<AcquisitionList> AcquisitionListsOf(const CyclePolicy& policy,
 }
 
 LabelBudget BudgetOf(const CyclePolicy& policy) {
-  LabelBudget budget{.samples = policy.max_labels / std::max(policy.votes_per_sample, 1U)};
+  const std::uint32_t labels = policy.max_labels - ReviewedAtMost(policy) * kVotesOfReview;
+  LabelBudget budget{.samples = labels / std::max(policy.votes_per_sample, 1U)};
   budget.test = ShareOf(budget.samples, policy.acquire_test);
   budget.validation =
       std::min(ShareOf(budget.samples, policy.acquire_validation), budget.samples - budget.test);

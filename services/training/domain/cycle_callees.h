@@ -147,6 +147,7 @@ struct BatchWish {
   std::vector<CycleSample> samples{};  // The most wanted first.
   std::uint32_t votes_per_sample = 1;
   std::uint32_t max_votes = 0;
+  bool ask_again = false;  // Samples that have a label are asked too.
 };
 
 struct BatchFacts {
@@ -163,6 +164,7 @@ class LabelQueue {
  public:
   virtual ~LabelQueue() = default;
   virtual Result<BatchFacts> Enqueue(const BatchWish& wish) = 0;
+  /// kNotFound.
   virtual Result<BatchFacts> Find(const std::string& batch_id) = 0;
   virtual Result<void> Cancel(const std::string& batch_id, const std::string& reason) = 0;
 };
@@ -209,6 +211,9 @@ class SampleCatalogue {
   /// Items that `previous` does not hold with this class.
   virtual Result<std::uint64_t> CountNewItems(const std::string& dataset_version_id,
                                               const std::string& previous) = 0;
+  /// Names of the classes of those that have a label, by sample.
+  virtual Result<std::map<std::string, std::string>> LabelsOf(
+      const std::string& task, std::span<const std::string> sample_ids) = 0;
   /// Labels decided since the task's newest dataset version was built.
   virtual Result<std::uint64_t> CountNewLabels(const std::string& task) = 0;
   /// Validation and test samples with both models' answers. Of a run of a cycle: as the run stored

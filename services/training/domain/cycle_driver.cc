@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "tidewheel/base/random.h"
+#include "tidewheel/training/domain/doubtful_labels.h"
 
 namespace tidewheel::training {
 namespace {
@@ -62,6 +63,23 @@ std::map<std::string, std::string> DetailsOf(const ComparisonFacts& facts) {
       {"verdict", facts.verdict}};
   if (facts.accuracy_difference) details["accuracy_difference"] = Text(*facts.accuracy_difference);
   return details;
+}
+
+/// The second batch of a cycle, of samples that were asked before.
+std::string ReviewBatchOf(const Cycle& cycle) { return cycle.batch_id + "-review"; }
+
+/// Of the traffic since what started the cycle, in an order that the caller sets.
+RankQuestion QuestionOf(const Cycle& cycle, const TaskPolicy& task) {
+  return {
+      .task = cycle.task,
+      .model_version_id = cycle.baseline_model_version_id,
+      .since = cycle.trigger.since,
+      .order = {},
+      .slice = {},
+      .seed = StableHash(cycle.id, task.cycle.seed),
+      .count = std::clamp(10 * std::max(task.cycle.collect_samples, BudgetOf(task.cycle).samples),
+                          kMinRanked, kMaxRanked),
+      .with_embeddings = false};
 }
 
 double ShareUnlike(const ComparisonFacts& facts) {
@@ -234,20 +252,13 @@ CycleDriver::Step CycleDriver::Begin(Cycle& cycle) {
 Result<std::vector<AcquisitionList>> CycleDriver::Offers(const Cycle& cycle,
                                                          const TaskPolicy& task) {
   auto lists = AcquisitionListsOf(task.cycle, cycle.slice);
-  const std::uint32_t count =
-      std::clamp(10 * std::max(task.cycle.collect_samples, BudgetOf(task.cycle).samples),
-                 kMinRanked, kMaxRanked);
   for (auto& list : lists) {
-    RankQuestion question{.task = cycle.task,
-                          .model_version_id = cycle.baseline_model_version_id,
-                          .since = cycle.trigger.since,
-                          .order = list.reason == "slice"     ? "uncertain"
-                                   : list.reason == "diverse" ? "random"
-                                                              : list.reason,
-                          .slice = list.reason == "slice" ? cycle.slice : "",
-                          .seed = StableHash(cycle.id, task.cycle.seed),
-                          .count = count,
-                          .with_embeddings = list.reason == "diverse"};
+    RankQuestion question = QuestionOf(cycle, task);
+    question.order = list.reason == "slice"     ? "uncertain"
+                     : list.reason == "diverse" ? "random"
+                                                : list.reason;
+    question.slice = list.reason == "slice" ? cycle.slice : "";
+    question.with_embeddings = list.reason == "diverse";
     const auto ranked = callees_.traffic.Rank(question);
     if (!ranked) return ranked.error();
     const auto captured =
@@ -316,12 +327,12 @@ CycleDriver::Step CycleDriver::Label(Cycle& cycle, const TaskPolicy& task) {
   if (cycle.batch_id.empty()) {
     auto samples = store_.ListSamples(cycle.id);
     if (!samples) return samples.error();
-    const auto batch =
-        callees_.labels.Enqueue({.batch_id = cycle.id + cycle.IdSuffix(),
-                                 .task = cycle.task,
-                                 .samples = *std::move(samples),
-                                 .votes_per_sample = std::max(policy.votes_per_sample, 1U),
-                                 .max_votes = policy.max_labels});
+    const auto batch = callees_.labels.Enqueue(
+        {.batch_id = cycle.id + cycle.IdSuffix(),
+         .task = cycle.task,
+         .samples = *std::move(samples),
+         .votes_per_sample = std::max(policy.votes_per_sample, 1U),
+         .max_votes = policy.max_labels - ReviewedAtMost(policy) * kVotesOfReview});
     if (!batch) return batch.error();
     cycle.batch_id = cycle.id + cycle.IdSuffix();
     return GoesOn(Count(batch->items) + " samples wait for annotators");
@@ -341,7 +352,7 @@ CycleDriver::Step CycleDriver::Label(Cycle& cycle, const TaskPolicy& task) {
   if (batch->state == "complete" || batch->items == 0) {
     Progress moves = Moves(CycleState::kBuilding, so_far());
     moves.details = details;
-    return moves;
+    return Review(cycle, task, std::move(moves));
   }
   const bool timed_out = SecondsInStage(cycle) >= policy.label_seconds;
   if (batch->state == "cancelled" && !timed_out) {
@@ -370,6 +381,75 @@ CycleDriver::Step CycleDriver::Label(Cycle& cycle, const TaskPolicy& task) {
   Progress moves = Moves(CycleState::kBuilding, so_far() + ", the rest was not waited for");
   moves.details = details;
   return moves;
+}
+
+CycleDriver::Step CycleDriver::Review(Cycle& cycle, const TaskPolicy& task, Progress moves) {
+  if (ReviewedAtMost(task.cycle) == 0) return moves;
+  const std::string batch_id = ReviewBatchOf(cycle);
+  auto batch = callees_.labels.Find(batch_id);
+  if (!batch && batch.error().code != ErrorCode::kNotFound) return batch.error();
+  if (!batch) {
+    auto doubtful = FindDoubtful(cycle, task);
+    if (!doubtful) return doubtful.error();
+    if (doubtful->empty()) {
+      moves.words += "; none is doubtful";
+      return moves;
+    }
+    batch = callees_.labels.Enqueue({.batch_id = batch_id,
+                                     .task = cycle.task,
+                                     .samples = *std::move(doubtful),
+                                     .votes_per_sample = kVotesOfReview,
+                                     .max_votes = ReviewedAtMost(task.cycle) * kVotesOfReview,
+                                     .ask_again = true});
+    if (!batch) return batch.error();
+  }
+  cycle.labels += batch->votes;
+  const std::string so_far = moves.words + "; " + Count(batch->items) +
+                             " doubtful ones are asked again: " + Count(batch->votes) +
+                             " more votes";
+  moves.details["reviewed"] = Count(batch->items);
+  moves.details["review_votes"] = Count(batch->votes);
+  moves.words = so_far;
+  if (batch->state == "complete" || batch->items == 0) return moves;
+  const bool timed_out = SecondsInStage(cycle) >= task.cycle.label_seconds;
+  if (batch->state == "open" && timed_out) {
+    const auto withdrawn = callees_.labels.Cancel(batch_id, "the cycle has waited long enough");
+    if (!withdrawn && withdrawn.error().code != ErrorCode::kFailedPrecondition) {
+      return withdrawn.error();
+    }
+    return GoesOn(so_far + ", the rest is withdrawn");
+  }
+  // A review that somebody cancelled leaves the labels that are there.
+  if (batch->state == "cancelled" && batch->labels_are_made) return moves;
+  Progress waits = Waits(so_far);
+  waits.details = moves.details;
+  return waits;
+}
+
+Result<std::vector<CycleSample>> CycleDriver::FindDoubtful(const Cycle& cycle,
+                                                           const TaskPolicy& task) {
+  const auto samples = store_.ListSamples(cycle.id);
+  if (!samples) return samples.error();
+  std::vector<std::string> ids;
+  for (const auto& sample : *samples) ids.push_back(sample.sample_id);
+  const auto labels = callees_.samples.LabelsOf(cycle.task, ids);
+  if (!labels) return labels.error();
+  RankQuestion question = QuestionOf(cycle, task);
+  question.order = "random";
+  question.with_embeddings = true;
+  const auto ranked = callees_.traffic.Rank(question);
+  if (!ranked) return ranked.error();
+  std::unordered_map<std::string, const RankedPrediction*> by_name;
+  for (const auto& prediction : *ranked) by_name.emplace(prediction.Name(), &prediction);
+  std::vector<LabeledSample> labeled;
+  for (const auto& sample : *samples) {
+    const auto label = labels->find(sample.sample_id);
+    const auto prediction =
+        by_name.find(sample.request_id + "#" + std::to_string(sample.request_index));
+    if (label == labels->end() || prediction == by_name.end()) continue;
+    labeled.push_back({sample, label->second, prediction->second->embedding});
+  }
+  return DoubtfulLabels(labeled, ReviewedAtMost(task.cycle));
 }
 
 // --- building
@@ -744,6 +824,9 @@ CycleDriver::Step CycleDriver::TakeBack(Cycle& cycle) {
     const auto cancelled =
         callees_.labels.Cancel(cycle.batch_id, cycle.ending_reason.substr(0, 200));
     if (!gone(cancelled)) return Waits("takes its leases back: " + cancelled.error().message);
+    const auto review =
+        callees_.labels.Cancel(ReviewBatchOf(cycle), cycle.ending_reason.substr(0, 200));
+    if (!gone(review)) return Waits("takes its leases back: " + review.error().message);
   }
   if (!cycle.run_id.empty() && cycle.state == CycleState::kTraining) {
     const auto run = callees_.runs.Find(cycle.run_id);

@@ -88,6 +88,9 @@ class CycleDriver {
   /// Takes back leases, run and traffic, and reaches the end that was decided.
   Step TakeBack(Cycle& cycle);
 
+  /// A policy's review of labels, between the votes and `moves`.
+  Step Review(Cycle& cycle, const TaskPolicy& task, Progress moves);
+  Result<std::vector<CycleSample>> FindDoubtful(const Cycle& cycle, const TaskPolicy& task);
   Result<std::vector<AcquisitionList>> Offers(const Cycle& cycle, const TaskPolicy& task);
   Result<std::vector<GateSample>> GateSamplesOf(const Cycle& cycle, const TaskPolicy& task);
   /// A reason to end when somebody else changed what serves, or why it is not known.

@@ -215,6 +215,70 @@ TEST_F(CycleDriverTest, NoSampleOfTrafficRejects) {
   EXPECT_THAT(cycle().reason, HasSubstr("capture policy"));
 }
 
+/// Eighty samples of traffic in two clouds; `wrong` of one of them have the other one's label.
+void PutClouds(FakePlatform& platform, std::size_t wrong) {
+  platform.task.cycle.max_labels = 40;
+  platform.task.cycle.review_share = 0.1;
+  for (std::uint32_t i = 40; i < 80; ++i) {
+    platform.traffic.push_back({"r-" + std::to_string(i), 0, "", 1.0 - 0.01 * i});
+  }
+  for (std::size_t i = 0; i < platform.traffic.size(); ++i) {
+    const bool second = i % 2 == 1;
+    platform.traffic[i].embedding = {second ? 10.0F : 0.0F, 0.01F * static_cast<float>(i)};
+    const bool is_wrong = second && i >= 5 && i < 5 + 2 * wrong;  // Of the training split.
+    if (second != is_wrong) platform.labels["sample of " + platform.traffic[i].Name()] = "green";
+  }
+}
+
+TEST_F(CycleDriverTest, LabelsThatTheirNeighboursDoNotShareAreAskedAgain) {
+  PutClouds(platform, 1);
+  Alert();
+  RunUntil(CycleState::kBuilding);
+  // 4 of the 40 labels are kept back; one sample is doubtful and gets two votes more.
+  EXPECT_EQ(platform.asked, 36U + 1U);
+  EXPECT_EQ(platform.asked_again, 1U);
+  EXPECT_EQ(cycle().labels, 36U + 2U);
+  RunToEnd();
+  EXPECT_EQ(Name(cycle().state), "promoted");
+}
+
+TEST_F(CycleDriverTest, WhereNoLabelIsDoubtfulNoneIsAskedAgain) {
+  PutClouds(platform, 0);
+  Alert();
+  RunUntil(CycleState::kBuilding);
+  EXPECT_EQ(platform.batches.size(), 1U);
+  EXPECT_EQ(cycle().labels, 36U);
+}
+
+TEST_F(CycleDriverTest, AReviewThatNobodyAnswersIsNotWaitedForAndItsVotesCount) {
+  PutClouds(platform, 2);
+  Alert();
+  RunUntil(CycleState::kLabeling);
+  ASSERT_TRUE(Step().ok());
+  ASSERT_TRUE(Step().ok());
+  platform.annotators_work = false;
+  ASSERT_EQ(platform.batches.size(), 2U);
+  auto& review = platform.batches.rbegin()->second;
+  review.votes = 3;
+  review.state = "open";
+  clock.now += seconds(86'401);
+  RunUntil(CycleState::kBuilding);
+  EXPECT_EQ(review.state, "cancelled");
+  EXPECT_EQ(cycle().labels, 36U + 3U);
+}
+
+TEST_F(CycleDriverTest, CancellingWithdrawsAReviewToo) {
+  PutClouds(platform, 2);
+  Alert();
+  RunUntil(CycleState::kLabeling);
+  ASSERT_TRUE(Step().ok());
+  ASSERT_TRUE(Step().ok());
+  ASSERT_EQ(platform.batches.size(), 2U);
+  ASSERT_TRUE(store.RequestCancel(cycle().id, "enough", clock.now).ok());
+  RunToEnd();
+  EXPECT_EQ(platform.batches.rbegin()->second.state, "cancelled");
+}
+
 TEST_F(CycleDriverTest, LabelsThatComeTooLateAreNotWaitedFor) {
   platform.annotators_work = false;
   Alert();

@@ -34,6 +34,7 @@ struct CyclePolicy {
   std::uint32_t max_labels_per_day = 0;  // Of all cycles of the last 24 hours; 0: no limit.
   double max_cpu_seconds_per_day = 0;
   std::uint32_t votes_per_sample = 1;
+  double review_share = 0;  // Of the labels: kept for more votes on doubtful ones.
   double collect_seconds = 600;
   std::uint32_t collect_samples = 200;
   double label_seconds = 86'400;

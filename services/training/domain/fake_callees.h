@@ -138,16 +138,20 @@ class FakePlatform final : public ModelDesk,
     if (!batches.contains(wish.batch_id)) {
       const auto items = static_cast<std::uint32_t>(wish.samples.size());
       batches[wish.batch_id] = {items, 0, 0, 0, "open", false};
+      votes_wanted[wish.batch_id] = wish.votes_per_sample;
       asked += items;
+      asked_again += wish.ask_again ? items : 0;
     }
     if (const auto failed = Did()) return *failed;
     return batches[wish.batch_id];
   }
   Result<BatchFacts> Find(const std::string& batch_id) override {
     if (const auto failed = Called("FindBatch")) return *failed;
+    if (!batches.contains(batch_id)) return Error{ErrorCode::kNotFound, "no batch " + batch_id};
     BatchFacts& batch = batches[batch_id];
     if (annotators_work && batch.state == "open") {
-      batch.answered = batch.votes = batch.labels = batch.items;
+      batch.answered = batch.labels = batch.items;
+      batch.votes = batch.items * votes_wanted[batch_id];
       batch.state = "complete";
     }
     return batch;
@@ -189,6 +193,16 @@ class FakePlatform final : public ModelDesk,
     if (const auto failed = Called("CountNewItems")) return *failed;
     return new_items;
   }
+  Result<std::map<std::string, std::string>> LabelsOf(
+      const std::string& /*name*/, std::span<const std::string> sample_ids) override {
+    if (const auto failed = Called("LabelsOf")) return *failed;
+    std::map<std::string, std::string> known;
+    for (const auto& id : sample_ids) {
+      const auto found = labels.find(id);
+      known.emplace(id, found == labels.end() ? "red" : found->second);
+    }
+    return known;
+  }
   Result<std::uint64_t> CountNewLabels(const std::string& /*name*/) override { return new_labels; }
   Result<std::vector<GateSample>> GateSamples(
       const std::string& /*run_id*/, const std::string& /*previous*/,
@@ -219,7 +233,10 @@ class FakePlatform final : public ModelDesk,
   double share_with_outcome = 0;
   std::string slice;
   std::map<std::string, BatchFacts> batches;
+  std::map<std::string, std::uint32_t> votes_wanted;
+  std::map<std::string, std::string> labels;  // Those that are not red.
   std::uint32_t asked = 0;
+  std::uint32_t asked_again = 0;
   bool annotators_work = true;
   std::map<std::string, std::string> datasets;
   std::size_t captured_samples = 1'000;

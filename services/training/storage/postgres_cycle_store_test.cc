@@ -351,7 +351,7 @@ constexpr char kViews[] = R"(
   CREATE TABLE ingestion.captured (task text, request_id text, request_index int, sample_id uuid, captured_at timestamptz,
       captured_because text NOT NULL DEFAULT '', inclusion_probability double precision NOT NULL DEFAULT 0);
   CREATE VIEW ingestion.captured_requests_v2 AS SELECT * FROM ingestion.captured;
-  CREATE TABLE labeling.labels (sample_id uuid, task text, decided_at timestamptz);
+  CREATE TABLE labeling.labels (sample_id uuid, task text, decided_at timestamptz, class_name text);
   CREATE VIEW labeling.labels_v1 AS SELECT * FROM labeling.labels;
   CREATE TABLE curation.versions (dataset_version_id uuid, task text, version int, digest text, items bigint,
       manifest_ref text, classes text[], task_version int, built_at timestamptz);
@@ -472,13 +472,21 @@ TEST_F(PostgresSampleCatalogueTest, CountsWhatIsNew) {
   EXPECT_EQ(*catalogue_->NewestDataset("lights"), "");
   Admin(
       "INSERT INTO labeling.labels SELECT gen_random_uuid(), 'lights', now() - n * interval '1 "
-      "hour' "
+      "hour', 'red' "
       "FROM generate_series(0, 9) AS n");
   EXPECT_EQ(*catalogue_->CountNewLabels("lights"), 10U);
   Admin("INSERT INTO curation.versions (dataset_version_id, task, version, built_at) VALUES ('" +
         Id(1) + "', 'lights', 1, now() - interval '150 minutes')");
   EXPECT_EQ(*catalogue_->CountNewLabels("lights"), 3U);
   EXPECT_EQ(*catalogue_->NewestDataset("lights"), Id(1));
+}
+
+TEST_F(PostgresSampleCatalogueTest, KnowsTheLabelsOfTheSamplesThatHaveOne) {
+  Admin("INSERT INTO labeling.labels VALUES ('" + Id(10) + "', 'lights', now(), 'red'), ('" +
+        Id(11) + "', 'signs', now(), 'stop')");
+  const std::vector<std::string> samples{Id(10), Id(11), Id(12)};
+  EXPECT_THAT(*catalogue_->LabelsOf("lights", samples),
+              ::testing::ElementsAre(::testing::Pair(Id(10), "red")));
 }
 
 TEST_F(PostgresSampleCatalogueTest, GateSamplesKnowConditionSlicesAndTheBaselinesAnswer) {

@@ -40,6 +40,10 @@ constexpr char kCountNewItems[] =
     "EXISTS (SELECT FROM curation.dataset_items_v1 p WHERE p.dataset_version_id = $2 "
     "AND p.sample_id = i.sample_id AND p.class_name = i.class_name)";
 
+constexpr char kLabelsOf[] =
+    "SELECT sample_id, class_name FROM labeling.labels_v1 "
+    "WHERE task = $1 AND sample_id = ANY (CAST($2::text[] AS uuid[]))";
+
 constexpr char kCountNewLabels[] =
     "SELECT count(*) FROM labeling.labels_v1 WHERE task = $1 AND decided_at > coalesce((SELECT "
     "max(built_at) FROM curation.dataset_versions_v1 WHERE task = $1), '-infinity'::timestamptz)";
@@ -146,6 +150,20 @@ Result<std::uint64_t> PostgresSampleCatalogue::CountNewItems(const std::string& 
   return pool_.ReadOnly([&](pqxx::transaction_base& tx) -> Result<std::uint64_t> {
     return tx.exec_params1(kCountNewItems, dataset_version_id, previous)[0].as<std::uint64_t>();
   });
+}
+
+Result<std::map<std::string, std::string>> PostgresSampleCatalogue::LabelsOf(
+    const std::string& task, std::span<const std::string> sample_ids) {
+  postgres::TextArray ids;
+  for (const auto& id : sample_ids) ids.Add(id);
+  return pool_.ReadOnly(
+      [&](pqxx::transaction_base& tx) -> Result<std::map<std::string, std::string>> {
+        std::map<std::string, std::string> labels;
+        for (const auto& row : tx.exec_params(kLabelsOf, task, ids.Parameter())) {
+          labels.emplace(row[0].c_str(), row[1].c_str());
+        }
+        return labels;
+      });
 }
 
 Result<std::uint64_t> PostgresSampleCatalogue::CountNewLabels(const std::string& task) {

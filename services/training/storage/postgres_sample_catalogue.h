@@ -17,6 +17,8 @@ class PostgresSampleCatalogue final : public SampleCatalogue {
   Result<std::string> NewestDataset(const std::string& task) override;
   Result<std::uint64_t> CountNewItems(const std::string& dataset_version_id,
                                       const std::string& previous) override;
+  Result<std::map<std::string, std::string>> LabelsOf(
+      const std::string& task, std::span<const std::string> sample_ids) override;
   Result<std::uint64_t> CountNewLabels(const std::string& task) override;
   Result<std::vector<GateSample>> GateSamples(const std::string& run_id,
                                               const std::string& previous,
