@@ -4,6 +4,8 @@
 #include <cmath>
 #include <string>
 
+#include "tidewheel/stats/cholesky.h"
+
 namespace tidewheel::explain {
 namespace {
 
@@ -38,28 +40,6 @@ Result<void> CheckInput(MatrixView<double> rows, std::span<const double> answers
     return Invalid("a row of a local fit holds what is no number");
   }
   return {};
-}
-
-/// Cholesky's lower triangle in place; the matrix is positive definite by its penalty.
-void Factor(std::vector<double>& matrix, std::size_t size) {
-  for (std::size_t i = 0; i < size; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      double rest = matrix[i * size + j];
-      for (std::size_t k = 0; k < j; ++k) rest -= matrix[i * size + k] * matrix[j * size + k];
-      matrix[i * size + j] = i == j ? std::sqrt(rest) : rest / matrix[j * size + j];
-    }
-  }
-}
-
-void SolveInPlace(const std::vector<double>& root, std::size_t size, std::span<double> values) {
-  for (std::size_t i = 0; i < size; ++i) {
-    for (std::size_t k = 0; k < i; ++k) values[i] -= root[i * size + k] * values[k];
-    values[i] /= root[i * size + i];
-  }
-  for (std::size_t i = size; i-- > 0;) {
-    for (std::size_t k = i + 1; k < size; ++k) values[i] -= root[k * size + i] * values[k];
-    values[i] /= root[i * size + i];
-  }
 }
 
 struct Centred {
@@ -120,7 +100,9 @@ Result<LocalFit> FitLocally(MatrixView<double> rows, std::span<const double> ans
   const Centred centred = Centre(rows, answers, weights);
   auto root = Gram(centred.rows, std::vector<double>(rows.rows, 1.0), columns);
   for (std::size_t j = 0; j < columns; ++j) root[j * columns + j] += penalty;
-  Factor(root, columns);
+  if (!stats::FactorCholesky(root, columns)) {
+    return Invalid("the rows of a local fit and its penalty leave no positive definite matrix");
+  }
 
   LocalFit fit;
   fit.weights.assign(columns, 0);
@@ -129,7 +111,7 @@ Result<LocalFit> FitLocally(MatrixView<double> rows, std::span<const double> ans
       fit.weights[j] += centred.rows[i * columns + j] * centred.answers[i];
     }
   }
-  SolveInPlace(root, columns, fit.weights);
+  stats::SolveCholesky(root, columns, fit.weights);
 
   fit.intercept = centred.mean_answer;
   for (std::size_t j = 0; j < columns; ++j) fit.intercept -= fit.weights[j] * centred.means[j];
@@ -154,7 +136,7 @@ Result<LocalFit> FitLocally(MatrixView<double> rows, std::span<const double> ans
   for (std::size_t j = 0; j < columns; ++j) {
     std::fill(unit.begin(), unit.end(), 0);
     unit[j] = 1;
-    SolveInPlace(root, columns, unit);
+    stats::SolveCholesky(root, columns, unit);
     double variance = 0;
     for (std::size_t a = 0; a < columns; ++a) {
       double cross = 0;

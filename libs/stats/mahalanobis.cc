@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "tidewheel/stats/cholesky.h"
+
 namespace tidewheel::stats {
 namespace {
 
@@ -108,20 +110,9 @@ Result<MahalanobisDistance> MahalanobisDistance::Create(std::span<const double> 
   }
   MahalanobisDistance distance;
   distance.mean_.assign(mean.begin(), mean.end());
-  std::vector<double>& root = distance.root_;
-  root.assign(size * size, 0);
-  for (std::size_t i = 0; i < size; ++i) {
-    for (std::size_t j = 0; j <= i; ++j) {
-      double rest = covariance[i * size + j];
-      for (std::size_t k = 0; k < j; ++k) rest -= root[i * size + k] * root[j * size + k];
-      if (i != j) {
-        root[i * size + j] = rest / root[j * size + j];
-      } else if (rest > 0) {
-        root[i * size + i] = std::sqrt(rest);
-      } else {
-        return Bad("the covariance is not positive definite");
-      }
-    }
+  distance.root_.assign(covariance.begin(), covariance.end());
+  if (!FactorCholesky(distance.root_, size)) {
+    return Bad("the covariance is not positive definite");
   }
   return distance;
 }
@@ -130,13 +121,10 @@ template <typename T>
 double MahalanobisDistance::Solve(std::span<const T> row) const {
   const std::size_t size = mean_.size();
   std::vector<double> solved(size);
+  for (std::size_t i = 0; i < size; ++i) solved[i] = double{row[i]} - mean_[i];
+  SolveLower(root_, size, solved);
   double sum = 0;
-  for (std::size_t i = 0; i < size; ++i) {
-    double rest = double{row[i]} - mean_[i];
-    for (std::size_t k = 0; k < i; ++k) rest -= root_[i * size + k] * solved[k];
-    solved[i] = rest / root_[i * size + i];
-    sum += solved[i] * solved[i];
-  }
+  for (const double number : solved) sum += number * number;
   return sum;
 }
 
