@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "tidewheel/base/ids.h"
+#include "tidewheel/base/random.h"
 #include "tidewheel/cli/drill/patience.h"
 #include "tidewheel/cli/drill/story.h"
 #include "tidewheel/cli/drill/task_text.h"
@@ -245,11 +246,19 @@ Result<void> Story::MakeFirstModel() {
 
   std::vector<GivenVote> votes;
   const std::vector<std::string> people = {"ana", "boris", "chen"};
-  std::size_t of_record = 0;
+  std::vector<const KnownPicture*> of_record;
   for (const KnownPicture* picture : labeled) {
     const Stored& sample = stored.at(picture->name);
     AddGivenVotes(sample.sample_id, picture->class_index, votes);
-    if (sample.split != ingestion::v1::SPLIT_TRAINING || of_record++ >= kVotesOfRecord) continue;
+    if (sample.split == ingestion::v1::SPLIT_TRAINING) of_record.push_back(picture);
+  }
+  // Whatever order the pictures came in: what the people are known by is of every class.
+  std::sort(of_record.begin(), of_record.end(), [&](const auto* a, const auto* b) {
+    return StableHash(a->name, options.seed) < StableHash(b->name, options.seed);
+  });
+  if (of_record.size() > kVotesOfRecord) of_record.resize(kVotesOfRecord);
+  for (const KnownPicture* picture : of_record) {
+    const Stored& sample = stored.at(picture->name);
     for (const auto& name : people) {
       votes.push_back({sample.sample_id,
                        SaidOf({name, options.annotator_error}, picture->payload,

@@ -36,10 +36,18 @@ void Learn(const PackedVotes& votes, std::span<const double> posterior, std::siz
 
 /// Sums become logarithms, but for those of known workers, which stay what they are.
 void LogShares(const PackedVotes& votes, std::span<const KnownLogs> known, std::size_t lanes,
-               double smoothing, double* table) {
+               const DawidSkeneOptions& options, double* table) {
   const std::size_t classes = votes.classes();
+  if (options.right_before > 0) {
+    for (std::size_t w = 0; w < votes.workers(); ++w) {
+      for (std::size_t k = 0; k < classes; ++k) {
+        table[(w * classes + k) * 2 * lanes + lanes + k] += options.right_before;
+      }
+    }
+  }
   std::vector<double> totals(lanes);
-  internal::LogSharesOfWorkers(table, votes.workers(), classes, lanes, smoothing, totals.data());
+  internal::LogSharesOfWorkers(table, votes.workers(), classes, lanes, options.smoothing,
+                               totals.data());
   for (const KnownLogs& one : known) {
     for (std::size_t l = 0; l < classes; ++l) {
       std::copy_n(one.by_label.data() + l * classes, classes,
@@ -78,8 +86,12 @@ KnownWorker GoldWorker(std::int32_t worker, std::size_t classes, double accuracy
 
 Result<Consensus> DawidSkene(const Votes& in, const DawidSkeneOptions& options) {
   if (!(options.smoothing >= 1e-30) || !std::isfinite(options.smoothing) ||
-      !(options.tolerance >= 0)) {
-    return Bad("Dawid-Skene needs a smoothing above 0 and a tolerance of 0 or more");
+      !(options.tolerance >= 0) || !(options.right_before >= 0) ||
+      !std::isfinite(options.right_before)) {
+    return Bad(
+        "Dawid-Skene needs a smoothing above 0, a right_before of 0 or more and a tolerance of 0 "
+        "or "
+        "more");
   }
   const auto packed = PackedVotes::Of(in);
   if (!packed) return packed.error();
@@ -114,12 +126,12 @@ Result<Consensus> DawidSkene(const Votes& in, const DawidSkeneOptions& options) 
                              .prior_sum = prior_sum.data(),
                              .posterior = nullptr});
   }
-  LogShares(votes, *known, lanes, options.smoothing, table.get());
+  LogShares(votes, *known, lanes, options, table.get());
   consensus.converged = false;
   const double enough = options.tolerance * static_cast<double>(votes.size());
   bool written = true;
   for (std::uint32_t round = 0; round < options.rounds && !consensus.converged; ++round) {
-    if (round > 0) LogShares(votes, *known, lanes, options.smoothing, table.get());
+    if (round > 0) LogShares(votes, *known, lanes, options, table.get());
     for (std::size_t k = 0; k < in.classes; ++k) {
       log_prior[k] = internal::LogOfShare(prior_sum[k] / static_cast<double>(voted));
       prior_sum[k] = 0;

@@ -251,6 +251,29 @@ TEST(DawidSkeneTest, KnownConfusionsThatAreTheLearnedOnesChangeNothing) {
   ExpectNear(learned->confusion, known->confusion, 1e-9);
 }
 
+TEST(DawidSkeneTest, WhoIsTakenToBeRightBeforeIsBelievedOnAClassNeverSeen) {
+  // Three workers were seen with class 0 alone, where they took it for 2 now and then; then all
+  // three say 2.
+  SimulatedCrowd crowd;
+  std::int32_t item = 0;
+  for (; item < 100; ++item) {
+    for (std::int32_t worker = 0; worker < 3; ++worker) {
+      crowd.Add(item, worker, item % 10 == worker ? 2 : 0);
+    }
+    crowd.Add(item, 3, 0);
+  }
+  for (; item < 400; ++item) {
+    for (std::int32_t worker = 3; worker < 5; ++worker) crowd.Add(item, worker, item % 2);
+  }
+  for (std::int32_t worker = 0; worker < 3; ++worker) crowd.Add(item, worker, 2);
+  const auto trusted = DawidSkene(crowd.View(), {.right_before = 5, .known = {}});
+  ASSERT_TRUE(trusted.ok()) << trusted.error().message;
+  EXPECT_EQ(trusted->label[static_cast<std::size_t>(item)], 2);
+  EXPECT_GT(trusted->posterior[static_cast<std::size_t>(item) * 3 + 2], 0.7);
+  // Many votes speak for themselves.
+  EXPECT_NEAR(trusted->confusion[2], 0.1, 0.02);
+}
+
 TEST(DawidSkeneTest, BadOptionsAreNamed) {
   const SimulatedCrowd crowd = internal::Simulate(20, 3, 2, 1);
   const auto error_of = [&](const DawidSkeneOptions& options) {
@@ -259,7 +282,8 @@ TEST(DawidSkeneTest, BadOptionsAreNamed) {
   };
   EXPECT_THAT(error_of({.smoothing = 0, .known = {}}), HasSubstr("smoothing above 0"));
   EXPECT_THAT(error_of({.smoothing = std::nan(""), .known = {}}), HasSubstr("smoothing above 0"));
-  EXPECT_THAT(error_of({.tolerance = -1, .known = {}}), HasSubstr("tolerance of 0 or more"));
+  EXPECT_THAT(error_of({.right_before = -1, .known = {}}), HasSubstr("right_before of 0 or more"));
+  EXPECT_THAT(error_of({.tolerance = -1, .known = {}}), HasSubstr("tolerance of 0 or"));
   EXPECT_THAT(error_of({.known = {{3, {1, 0, 0, 1}}}}),
               HasSubstr("known worker 3 is none of the 3"));
   EXPECT_THAT(error_of({.known = {{-1, {1, 0, 0, 1}}}}), HasSubstr("known worker -1"));

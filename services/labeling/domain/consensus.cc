@@ -38,6 +38,23 @@ Consensus Concluded(const VoteTable& votes, labels::Consensus found) {
   return consensus;
 }
 
+// What is known of anybody before a vote: right in 49 of 50. And what that, or all workers
+// together, weigh for one, in votes.
+constexpr double kRightBefore = 49;
+constexpr double kWrongBefore = 1;
+constexpr double kBefore = 5;
+
+/// Without it three who agree could be explained away, where none of them was ever seen with what
+/// they say.
+labels::DawidSkeneOptions OptionsFor(std::size_t classes) {
+  labels::DawidSkeneOptions options{.known = {}};
+  const double each = kBefore / (kRightBefore + kWrongBefore);
+  options.smoothing =
+      kWrongBefore * each / static_cast<double>(std::max<std::size_t>(classes, 2) - 1);
+  options.right_before = kRightBefore * each - options.smoothing;
+  return options;
+}
+
 /// Who is how good is learned only where two workers looked at the same item. A lone vote cannot
 /// speak for or against its worker: expectation-maximisation over such items explains a rare class
 /// away, all of it, as one worker's errors. There the workers are taken as the shared items show
@@ -73,17 +90,12 @@ class LoneVotes {
       shared.worker.push_back(votes_.worker[v]);
       shared.label.push_back(votes_.label[v]);
     }
-    auto found = labels::DawidSkene(ViewOf(shared), {.known = {}});
+    auto found = labels::DawidSkene(ViewOf(shared), OptionsFor(votes_.classes));
     if (!found) return found.error();
     return Together(shared, *found, place);
   }
 
  private:
-  // What is known of anybody before a vote: right in 49 of 50. And what all together weigh for one,
-  // in votes.
-  static constexpr double kRightBefore = 49;
-  static constexpr double kWrongBefore = 1;
-  static constexpr double kOfAllWorkers = 5;
   static constexpr int kRounds = 100;
   static constexpr double kEnough = 1e-9;
 
@@ -112,7 +124,7 @@ class LoneVotes {
     for (std::size_t w = 0; w < votes_.workers; ++w) {
       for (std::size_t k = 0; k < classes; ++k) {
         for (std::size_t l = 0; l < classes; ++l) {
-          counts[At(w, k, l)] += kOfAllWorkers * all[k * classes + l];
+          counts[At(w, k, l)] += kBefore * all[k * classes + l];
         }
         Normalize({counts.data() + At(w, k, 0), classes});
       }
@@ -220,7 +232,7 @@ Result<Consensus> FindConsensus(const VoteTable& votes, ConsensusMethod method) 
     return Concluded(votes, *std::move(majority));
   }
   if (!lone.all_shared()) return lone.Find();
-  auto found = labels::DawidSkene(ViewOf(votes), {.known = {}});
+  auto found = labels::DawidSkene(ViewOf(votes), OptionsFor(votes.classes));
   if (!found) return found.error();
   return Concluded(votes, *std::move(found));
 }

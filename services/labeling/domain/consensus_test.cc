@@ -53,6 +53,32 @@ TEST(ConsensusTest, ALoneVoteForARareClassIsNotExplainedAway) {
   EXPECT_GT(consensus->quality[0], consensus->quality[2]);
 }
 
+TEST(ConsensusTest, WhatThreeAgreeOnIsNotExplainedAwayWhereTheyWereNeverSeenWithIt) {
+  VoteTable votes = RareClassSeenByOneAlone();
+  votes.workers = 5;
+  // Two more who were seen with class 0 alone.
+  for (int item = 0; item < 150; ++item) {
+    for (const int worker : {3, 4})
+      Add(votes, static_cast<std::size_t>(item), worker, item == 9 * worker ? 2 : 0);
+  }
+  std::vector<std::size_t> unanimous;
+  for (std::size_t v = 0; v < votes.item.size(); ++v) {
+    if (votes.worker[v] == 2 && votes.label[v] == 2) {
+      unanimous.push_back(static_cast<std::size_t>(votes.item[v]));
+    }
+  }
+  ASSERT_EQ(unanimous.size(), 4U);
+  for (const std::size_t item : unanimous) {
+    for (const int worker : {3, 4}) Add(votes, item, worker, 2);
+  }
+  const auto consensus = FindConsensus(votes, ConsensusMethod::kDawidSkene);
+  ASSERT_TRUE(consensus.ok()) << consensus.error().message;
+  for (const std::size_t item : unanimous) {
+    EXPECT_EQ(consensus->label[item], 2) << "item " << item;
+    EXPECT_GT(consensus->confidence[item], 0.95) << "item " << item;
+  }
+}
+
 TEST(ConsensusTest, ALoneVoteOfAWorkerWhoIsKnownToGuessIsBelievedLess) {
   VoteTable votes;
   votes.workers = 4;
