@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tidewheel/ml/onnx/check.h"
+#include "tidewheel/serving/internal/fixed_batches.h"
 #include "tidewheel/serving/internal/ml_operators.h"
 #include "tidewheel/serving/internal/openvino.h"
 
@@ -148,7 +149,7 @@ bool Fits(std::size_t floats, const TensorInfo& info, std::size_t rows) {
   return floats / info.elements() == rows && floats % info.elements() == 0;
 }
 
-Result<void> Take(const ov::Tensor& answer, std::span<float> out) {
+Result<void> CopyOut(const ov::Tensor& answer, std::span<float> out) {
   if (answer.get_size() != out.size()) {
     return Error{ErrorCode::kInternal, "the model answered " + std::to_string(answer.get_size()) +
                                            " numbers instead of " + std::to_string(out.size())};
@@ -174,6 +175,11 @@ Result<void> CheckOptions(const EngineOptions& options) {
   for (const std::size_t rows : options.warm_up_rows) {
     if (rows < 1 || rows > 4096) {
       return Error{ErrorCode::kInvalidArgument, "warm_up_rows must be 1 to 4096"};
+    }
+  }
+  for (const std::size_t rows : options.fixed_rows) {
+    if (options.fixed_rows.front() != 1 || rows < 1 || rows > 4096) {
+      return Error{ErrorCode::kInvalidArgument, "fixed_rows must be 1 to 4096, 1 the first"};
     }
   }
   return {};
@@ -209,9 +215,48 @@ struct Model::Compiled {
     changed.notify_one();
   }
 
+  void Fix(std::unique_ptr<FixedBatches> batches) {
+    if (batches == nullptr) return;
+    fixed = std::move(batches);
+    idle.clear();  // Nobody asks for any number of rows any more.
+    model = {};
+  }
+
+  /// Some rows by one call of `request`.
+  Result<void> Run(ov::InferRequest& request, std::span<const float> input, std::size_t rows,
+                   std::span<float> output, std::span<float> embedding) const {
+    // The engine only reads its input.
+    auto* first = const_cast<float*>(input.data());
+    request.set_input_tensor(
+        ov::Tensor(ov::element::f32, ShapeOf(ports.signature.input, rows), first));
+    request.infer();
+    auto taken = CopyOut(request.get_output_tensor(ports.answer), output);
+    if (!taken || embedding.empty()) return taken;
+    return CopyOut(request.get_output_tensor(ports.embedding), embedding);
+  }
+
+  /// All rows by the sizes that were compiled.
+  Result<void> RunFixed(std::span<const float> input, std::size_t rows, std::span<float> output,
+                        std::span<float> embedding) const {
+    const std::size_t in = input.size() / rows;
+    const std::size_t out = output.size() / rows;
+    const std::size_t numbers = embedding.size() / rows;
+    for (std::size_t first = 0; first < rows;) {
+      const std::size_t some = fixed->SizeOf(rows - first);
+      FixedBatches::Lease lease(*fixed, some);
+      auto ran = Run(lease.request(), input.subspan(first * in, some * in), some,
+                     output.subspan(first * out, some * out),
+                     embedding.subspan(first * numbers, some * numbers));
+      if (!ran) return ran;
+      first += some;
+    }
+    return {};
+  }
+
   ov::CompiledModel model;
   const Ports ports;
-  std::mutex mutex;  // Guards idle.
+  std::unique_ptr<FixedBatches> fixed;  // Null: calls are of any number of rows.
+  std::mutex mutex;                     // Guards idle.
   std::condition_variable changed;
   std::vector<ov::InferRequest> idle;
 };
@@ -244,16 +289,14 @@ Result<void> Model::Infer(std::span<const float> input, std::size_t rows, std::s
                                                   std::to_string(rows) + " rows of " +
                                                   std::to_string(expected.embedding->elements())};
   }
+  if (compiled_->fixed != nullptr) {
+    return WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
+      return compiled_->RunFixed(input, rows, output, embedding);
+    });
+  }
   ov::InferRequest request = compiled_->Take();
   auto done = WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
-    // The engine only reads its input.
-    auto* first = const_cast<float*>(input.data());
-    request.set_input_tensor(ov::Tensor(ov::element::f32, ShapeOf(expected.input, rows), first));
-    request.infer();
-    const Ports& ports = compiled_->ports;
-    auto taken = Take(request.get_output_tensor(ports.answer), output);
-    if (!taken || embedding.empty()) return taken;
-    return Take(request.get_output_tensor(ports.embedding), embedding);
+    return compiled_->Run(request, input, rows, output, embedding);
   });
   compiled_->GiveBack(std::move(request));
   return done;
@@ -282,14 +325,14 @@ Engine::~Engine() = default;
 
 Result<std::unique_ptr<Engine>> Engine::Create(EngineOptions options) {
   if (auto fine = CheckOptions(options); !fine) return fine.error();
-  return WithoutExceptions(
-      ErrorCode::kUnavailable, "starting OpenVINO", [&]() -> Result<std::unique_ptr<Engine>> {
-        auto core = std::make_unique<Core>();
-        core->options = std::move(options);
-        core->core.get_versions(
-            kProcessor);  // Loads the plugin now rather than with the first model.
-        return std::unique_ptr<Engine>(new Engine(std::move(core)));
-      });
+  return WithoutExceptions(ErrorCode::kUnavailable, "starting OpenVINO",
+                           [&]() -> Result<std::unique_ptr<Engine>> {
+                             auto core = std::make_unique<Core>();
+                             core->options = std::move(options);
+                             // Loads the plugin now rather than with the first model.
+                             if (core->options.plugin_at_once) core->core.get_versions(kProcessor);
+                             return std::unique_ptr<Engine>(new Engine(std::move(core)));
+                           });
 }
 
 Result<std::string> Engine::ReadModelFile(const std::filesystem::path& onnx_file) const {
@@ -361,16 +404,21 @@ Result<std::unique_ptr<Model>> Engine::LoadBytes(std::string_view onnx, Precisio
         // The precision by name: where the processor has AMX, bf16 would be taken silently. No
         // pinning, because the calling thread computes and belongs to the caller.
         const auto inside = bf16 ? ov::element::bf16 : ov::element::f32;
-        ov::CompiledModel compiled = core_->core.compile_model(
-            model, kProcessor, ov::hint::inference_precision(inside),
-            ov::num_streams(options.concurrency),
+        const ov::AnyMap properties = {
+            ov::hint::inference_precision(inside), ov::num_streams(options.concurrency),
             ov::inference_num_threads(options.threads * options.concurrency),
-            ov::hint::enable_cpu_pinning(false));
+            ov::hint::enable_cpu_pinning(false)};
+        ov::CompiledModel compiled = core_->core.compile_model(model, kProcessor, properties);
         if (compiled.get_property(ov::hint::inference_precision) != inside) {
           return Error{ErrorCode::kInternal, "the engine does not keep to the precision"};
         }
-        auto loaded = std::make_unique<Model>(std::make_unique<Model::Compiled>(
-            std::move(compiled), std::move(*ports), options.concurrency));
+        auto made = std::make_unique<Model::Compiled>(std::move(compiled), std::move(*ports),
+                                                      options.concurrency);
+        if (onnx.size() <= options.most_fixed_bytes) {
+          made->Fix(FixedBatches::Compile(core_->core, *model, options.fixed_rows, properties,
+                                          options.concurrency));
+        }
+        auto loaded = std::make_unique<Model>(std::move(made));
         for (const std::size_t rows : options.warm_up_rows) {
           const std::vector<float> zeros(rows * loaded->signature().input.elements());
           std::vector<float> answers(rows * loaded->signature().output.elements());

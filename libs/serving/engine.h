@@ -46,7 +46,20 @@ struct EngineOptions {
   /// their kernels.
   std::vector<std::size_t> warm_up_rows = {1, 8, 32};
   std::size_t at_most_model_bytes = std::size_t{1} << 30;
+  /// Loads the processor's plugin with the engine, so that one that is missing is found then; else
+  /// with the first model. It takes a quarter of a start.
+  bool plugin_at_once = true;
+  /// Models of rows are compiled for each of these numbers of them, and a call of another number is
+  /// made of several: changing sizes cost a small model more than its rows. Empty: for any number
+  /// at once. The smallest must be 1.
+  std::vector<std::size_t> fixed_rows{};
+  /// Larger files are compiled once for any number: each size takes the memory of the weights, and
+  /// what changing sizes cost is nothing beside such a model.
+  std::size_t most_fixed_bytes = std::size_t{8} << 20;
 };
+/// What serves many callers at a time wants as EngineOptions::fixed_rows: more rows in a call are
+/// no faster, and each size has weights of its own, which the processor's cache has to hold.
+inline const std::vector<std::size_t> kServedRows = {1, 2, 4, 8};
 
 /// An ONNX model of rows, compiled for any batch size.
 class Model {

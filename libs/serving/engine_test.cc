@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <limits>
 #include <thread>
@@ -121,6 +122,48 @@ TEST_F(EngineTest, ARowsAnswerDoesNotDependOnItsBatch) {
     const auto together = InferAll(*model, std::span(input).first(rows * 360));
     for (std::size_t i = 0; i < together.size(); ++i) {
       EXPECT_NEAR(double{together[i]}, double{one_by_one[i]}, 1e-6);
+    }
+  }
+}
+
+TEST_F(EngineTest, FixedBatchesAnswerWhatAnyBatchDoes) {
+  EngineOptions options;
+  options.fixed_rows = kServedRows;
+  options.concurrency = 2;
+  const auto fixing = Engine::Create(options).value();
+  const auto architecture = ml::MakeArchitecture("image-cnn", kShape, kClasses).value();
+  const auto plan = ml::PlanArchitecture(architecture).value();
+  const auto onnx = ml::PrintOnnx(architecture, ml::InitialWeights(plan, 5)).value();
+  const auto free = engine_->LoadBytes(onnx).value();
+  const auto fixed = fixing->LoadBytes(onnx).value();
+  const auto graph = fixing->LoadGraph(onnx, {.concurrency = 2}).value();
+
+  for (const std::size_t rows : {1, 2, 3, 7, 8, 15, 21}) {
+    const auto input = Noise(rows * 360, rows);
+    const std::size_t numbers = free->signature().embedding->elements();
+    std::vector<float> embedding(rows * numbers);
+    std::vector<float> wanted_embedding(rows * numbers);
+    std::vector<float> output(rows * kClasses);
+    std::vector<float> wanted(rows * kClasses);
+    ASSERT_TRUE(free->Infer(input, rows, wanted, wanted_embedding).ok());
+    ASSERT_TRUE(fixed->Infer(input, rows, output, embedding).ok());
+    const std::vector<std::int64_t> shape{static_cast<std::int64_t>(rows), 3, 12, 10};
+    const TensorView view{
+        shape, {reinterpret_cast<const char*>(input.data()), input.size() * sizeof(float)}};
+    const auto answers = graph->Infer(std::span(&view, 1));
+    ASSERT_TRUE(answers.ok()) << answers.error().message;
+    ASSERT_EQ((*answers)[0].shape, (std::vector<std::int64_t>{shape[0], kClasses}));
+    ASSERT_EQ((*answers)[0].data.size(), output.size() * sizeof(float));
+    ASSERT_EQ((*answers)[1].shape,
+              (std::vector<std::int64_t>{shape[0], static_cast<std::int64_t>(numbers)}));
+    for (std::size_t i = 0; i < output.size(); ++i) {
+      float served = 0;
+      std::memcpy(&served, (*answers)[0].data.data() + i * sizeof served, sizeof served);
+      EXPECT_NEAR(output[i], wanted[i], 1e-5) << rows;
+      EXPECT_NEAR(served, wanted[i], 1e-5) << rows;
+    }
+    for (std::size_t i = 0; i < embedding.size(); ++i) {
+      EXPECT_NEAR(embedding[i], wanted_embedding[i], 1e-4) << rows;
     }
   }
 }

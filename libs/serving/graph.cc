@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tidewheel/ml/onnx/check.h"
+#include "tidewheel/serving/internal/fixed_batches.h"
 #include "tidewheel/serving/internal/ml_operators.h"
 #include "tidewheel/serving/internal/openvino.h"
 
@@ -218,6 +219,9 @@ struct Graph::Compiled {
 
   Result<void> Check(std::span<const TensorView> given) const;
   Result<void> Compute(std::span<const TensorView> given, std::vector<OutputTensor>& answers);
+  void Bind(ov::InferRequest& request, std::size_t input, const ov::Shape& shape,
+            std::string_view data) const;
+  Result<void> ComputeFixed(std::span<const TensorView> given, std::vector<OutputTensor>& answers);
   bool RowsAreIndependent();
 
   std::vector<Port> inputs;
@@ -234,7 +238,8 @@ struct Graph::Compiled {
   std::size_t bytes = 0;
 
   ov::CompiledModel model;
-  std::mutex mutex;  // Guards idle.
+  std::unique_ptr<FixedBatches> fixed;  // Null: calls are of any sizes.
+  std::mutex mutex;                     // Guards idle.
   std::condition_variable changed;
   std::vector<ov::InferRequest> idle;
 };
@@ -277,25 +282,79 @@ Result<void> Graph::Compiled::Check(std::span<const TensorView> given) const {
   return {};
 }
 
+void Graph::Compiled::Bind(ov::InferRequest& request, std::size_t input, const ov::Shape& shape,
+                           std::string_view data) const {
+  const TypeRow& row = RowOf(inputs[input].type);
+  const auto address = reinterpret_cast<std::uintptr_t>(data.data());
+  if (data.empty() || address % row.bytes != 0) {
+    ov::Tensor copy(row.openvino, shape);
+    if (!data.empty()) std::memcpy(copy.data(), data.data(), data.size());
+    request.set_input_tensor(input, copy);
+  } else {
+    // The engine only reads its input.
+    char* first = const_cast<char*>(data.data());
+    request.set_input_tensor(input, ov::Tensor(row.openvino, shape, first));
+  }
+}
+
+/// All rows by the sizes that were compiled, their answers side by side in one piece of memory.
+Result<void> Graph::Compiled::ComputeFixed(std::span<const TensorView> given,
+                                           std::vector<OutputTensor>& answers) {
+  return WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
+    const auto rows = static_cast<std::size_t>(given.front().shape.front());
+    std::size_t total = 0;
+    std::vector<std::size_t> row_bytes(outputs.size());
+    std::vector<std::size_t> places(outputs.size());
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (passed[i]) continue;
+      row_bytes[i] = RowOf(outputs[i].type).bytes;
+      for (std::size_t axis = 1; axis < outputs[i].shape.size(); ++axis) {
+        row_bytes[i] *= static_cast<std::size_t>(outputs[i].shape[axis]);
+      }
+      places[i] = total;
+      total += (row_bytes[i] * rows + kAlignment - 1) / kAlignment * kAlignment;
+    }
+    const std::shared_ptr<char[]> memory = std::make_shared_for_overwrite<char[]>(total);
+    for (std::size_t first = 0; first < rows;) {
+      const std::size_t some = fixed->SizeOf(rows - first);
+      FixedBatches::Lease lease(*fixed, some);
+      ov::InferRequest& request = lease.request();
+      for (std::size_t i = 0; i < given.size(); ++i) {
+        ov::Shape shape(given[i].shape.begin(), given[i].shape.end());
+        shape[0] = some;
+        const std::size_t one = given[i].data.size() / rows;
+        Bind(request, i, shape, given[i].data.substr(first * one, some * one));
+      }
+      request.infer();
+      for (std::size_t i = 0; i < outputs.size(); ++i) {
+        if (passed[i]) continue;
+        const ov::Tensor answer = request.get_output_tensor(i);
+        if (answer.get_byte_size() != some * row_bytes[i]) {
+          return Error{ErrorCode::kInternal, "output \"" + outputs[i].name + "\" has another size"};
+        }
+        std::memcpy(memory.get() + places[i] + first * row_bytes[i], answer.data(),
+                    some * row_bytes[i]);
+      }
+      first += some;
+    }
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (passed[i]) continue;
+      answers[i].shape = outputs[i].shape;
+      answers[i].shape.front() = static_cast<std::int64_t>(rows);
+      answers[i].data = {memory.get() + places[i], row_bytes[i] * rows};
+      answers[i].owner = memory;
+    }
+    return {};
+  });
+}
+
 Result<void> Graph::Compiled::Compute(std::span<const TensorView> given,
                                       std::vector<OutputTensor>& answers) {
+  if (fixed != nullptr && given.front().shape.front() > 0) return ComputeFixed(given, answers);
   ov::InferRequest request = Take();
   auto done = WithoutExceptions(ErrorCode::kInternal, "inference", [&]() -> Result<void> {
     for (std::size_t i = 0; i < given.size(); ++i) {
-      const TypeRow& row = RowOf(inputs[i].type);
-      const ov::Shape shape(given[i].shape.begin(), given[i].shape.end());
-      const auto address = reinterpret_cast<std::uintptr_t>(given[i].data.data());
-      if (given[i].data.empty() || address % row.bytes != 0) {
-        ov::Tensor copy(row.openvino, shape);
-        if (!given[i].data.empty()) {
-          std::memcpy(copy.data(), given[i].data.data(), given[i].data.size());
-        }
-        request.set_input_tensor(i, copy);
-      } else {
-        // The engine only reads its input.
-        char* first = const_cast<char*>(given[i].data.data());
-        request.set_input_tensor(i, ov::Tensor(row.openvino, shape, first));
-      }
+      Bind(request, i, ov::Shape(given[i].shape.begin(), given[i].shape.end()), given[i].data);
     }
     if (direct) {
       request.infer();
@@ -493,6 +552,13 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const Gr
                            std::to_string(model->outputs().size()) + " outputs; 1 to " +
                            std::to_string(kMostPorts) + " outputs and as many inputs can be");
         }
+        // The precision by name: where the processor has AMX, bf16 would be taken silently. No
+        // pinning, because the calling thread computes and belongs to the caller.
+        const ov::AnyMap properties = {
+            ov::hint::inference_precision(bf16 ? ov::element::bf16 : ov::element::f32),
+            ov::num_streams(options.concurrency),
+            ov::inference_num_threads(options.threads * options.concurrency),
+            ov::hint::enable_cpu_pinning(false)};
         auto compiled = std::make_unique<Graph::Compiled>();
         compiled->bytes = onnx.size();
         for (std::size_t i = 0; i < model->inputs().size(); ++i) {
@@ -529,14 +595,7 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const Gr
                                "\" is of texts, which the engine does not compute with");
             }
           }
-          // The precision by name: where the processor has AMX, bf16 would be taken silently. No
-          // pinning, because the calling thread computes and belongs to the caller.
-          compiled->model = core_->core.compile_model(
-              model, kProcessor,
-              ov::hint::inference_precision(bf16 ? ov::element::bf16 : ov::element::f32),
-              ov::num_streams(options.concurrency),
-              ov::inference_num_threads(options.threads * options.concurrency),
-              ov::hint::enable_cpu_pinning(false));
+          compiled->model = core_->core.compile_model(model, kProcessor, properties);
           for (int i = 0; i < options.concurrency; ++i) {
             compiled->idle.push_back(compiled->model.create_infer_request());
           }
@@ -560,6 +619,14 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const Gr
         const std::size_t first_fixed = proven ? 1 : 0;
         compiled->direct =
             fixed_from(compiled->inputs, first_fixed) && fixed_from(compiled->outputs, first_fixed);
+        // Only where rows were seen to be independent is a call the same as several.
+        const bool spelled = std::any_of(compiled->texts.begin(), compiled->texts.end(),
+                                         [](const auto& texts) { return !texts.empty(); });
+        if (proven && compiled->direct && !spelled &&
+            onnx.size() <= core_->options.most_fixed_bytes) {
+          compiled->fixed = FixedBatches::Compile(core_->core, *model, core_->options.fixed_rows,
+                                                  properties, options.concurrency);
+        }
         return std::make_unique<Graph>(std::move(compiled));
       });
 }

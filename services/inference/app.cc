@@ -28,6 +28,7 @@ Result<void> App::Start() {
   payloads_ = *std::move(payloads);
   serving::EngineOptions engine_options;
   engine_options.concurrency = static_cast<int>(config_.workers);
+  engine_options.fixed_rows = serving::kServedRows;
   auto engine = serving::Engine::Create(engine_options);
   if (!engine) return engine.error();
   engine_ = *std::move(engine);

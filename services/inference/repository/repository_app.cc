@@ -19,7 +19,10 @@ void RepositoryConfig::Read(config::Reader& reader) {
 }
 
 Result<void> RepositoryApp::Start() {
-  auto engine = serving::Engine::Create({});
+  serving::EngineOptions engine_options;
+  engine_options.fixed_rows = serving::kServedRows;
+  engine_options.plugin_at_once = false;  // A server without models is small and quick to start.
+  auto engine = serving::Engine::Create(engine_options);
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
   oip_.emplace(config_.oip, *engine_, metrics_);
