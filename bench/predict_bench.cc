@@ -1,55 +1,62 @@
-// Predict over gRPC: the real inference service, beside a handler that answers the same messages at
-// once, and beside the engine alone. The bus is a private PostgreSQL; the registry only stands in.
-#include <benchmark/benchmark.h>
-#include <grpcpp/grpcpp.h>
-#include <unistd.h>
-
+// Predictions over gRPC and HTTP: the real inference service beside a gRPC handler that answers the
+// same messages at once, the model alone in a loop, and other people's servers. What is compared is
+// measured in turns of a quarter of a second, in random order, round by round.
 #include <algorithm>
 #include <chrono>
-#include <cstdint>
+#include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <optional>
+#include <random>
+#include <regex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
-#include "tidewheel/base/ids.h"
-#include "tidewheel/base/random.h"
-#include "tidewheel/blob/store.h"
-#include "tidewheel/bus/postgres_broker.h"
-#include "tidewheel/inference/v1/inference_service.grpc.pb.h"
-#include "tidewheel/ml/graph/onnx_graph.h"
-#include "tidewheel/ml/package/golden.h"
-#include "tidewheel/ml/package/manifest.h"
-#include "tidewheel/model_registry/v1/model_registry_service.grpc.pb.h"
-#include "tidewheel/rpc/client.h"
+#include "predict/floors.h"
+#include "predict/load.h"
+#include "predict/models.h"
+#include "predict/platform.h"
+#include "tidewheel/base/result.h"
 #include "tidewheel/serving/engine.h"
-#include "tidewheel/testing/postgres_server.h"
 #include "tidewheel/testing/subprocess.h"
 #include "tidewheel/testing/temp_folder.h"
-#include "tidewheel/vision/preprocess_entries.h"
 
-namespace tidewheel {
+namespace tidewheel::bench {
 namespace {
 
-using inference::v1::InferenceService;
-using inference::v1::PredictRequest;
-using inference::v1::PredictResponse;
+namespace fs = std::filesystem;
+using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
-constexpr char kTask[] = "bench";
-constexpr int kSide = 28;
-constexpr std::size_t kRowElements = kSide * kSide;
-constexpr int kClasses = 10;
-constexpr std::chrono::milliseconds kBurst{400};
-constexpr std::chrono::milliseconds kWarmUp{150};
-constexpr std::chrono::seconds kStartLimit{60};
+constexpr char kInfer[] = "/inference.GRPCInferenceService/ModelInfer";
+constexpr milliseconds kStartLimit{60'000};
+constexpr milliseconds kPeerStartLimit{120'000};
+constexpr int kOutstanding[] = {1, 8, 64};
+
+constexpr char kUsage[] =
+    "usage: predict_bench --out=FILE [--rounds=5] [--burst=250] [--only=REGEX] "
+    "[--peer=NAME=COMMAND]...\n"
+    "  --burst   milliseconds of each measurement\n"
+    "  --only    of the groups of measurements, by name: cnn_28.f32/8, http/8, batching/64, ...\n"
+    "  --peer    a server of others: COMMAND with the ONNX file as its last word prints "
+    "HOST:PORT\n";
+
+struct Options {
+  fs::path out{};
+  int rounds = 5;
+  milliseconds burst{250};
+  std::string only = ".*";
+  std::vector<std::pair<std::string, std::string>> peers{};
+};
 
 [[noreturn]] void Die(const std::string& message) {
   std::cerr << "predict_bench: " << message << "\n";
@@ -62,361 +69,485 @@ T OrDie(Result<T> result, const std::string& what) {
   return std::move(*result);
 }
 
-// ---- the floor -------------------------------------------------------------------------------
-
-/// Answers a message of Predict's size at once.
-class NullService final : public InferenceService::CallbackService {
- public:
-  grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context,
-                                    const PredictRequest* request,
-                                    PredictResponse* response) override {
-    response->set_request_id(request->request_id());
-    response->set_model_version_id("00000000-0000-7000-8000-000000000000");
-    response->set_model_version(1);
-    auto* prediction = response->add_predictions();
-    for (int i = 0; i < kClasses; ++i) {
-      response->add_classes("class-" + std::to_string(i));
-      prediction->add_probabilities(0.1F);
-    }
-    prediction->set_class_name("class-0");
-    prediction->set_confidence(0.1F);
-    auto* reactor = context->DefaultReactor();
-    reactor->Finish(grpc::Status::OK);
-    return reactor;
-  }
-};
-
-/// A process of its own, as the service is: prints its port and serves until it is killed.
-int ServeNull() {
-  NullService service;
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&service);
-  const auto server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) return 1;
-  std::cout << "127.0.0.1:" << port << std::endl;
-  server->Wait();
-  return 0;
-}
-
-// ---- the model -------------------------------------------------------------------------------
-
-std::vector<float> Noise(std::size_t count) {
-  Random random(3);
-  std::vector<float> floats(count);
-  for (float& number : floats) number = static_cast<float>(random.Uniform());
-  return floats;
-}
-
-/// The recipe image-cnn on 28 x 28 grey with fresh weights: as fast as a trained one.
-std::string Onnx() {
-  const auto architecture =
-      OrDie(ml::MakeArchitecture("image-cnn", {1, kSide, kSide}, kClasses), "the recipe");
-  const auto plan = OrDie(ml::PlanArchitecture(architecture), "the recipe");
-  return OrDie(ml::PrintOnnx(architecture, ml::InitialWeights(plan, 1)), "the graph");
-}
-
-std::vector<std::string> Classes() {
-  std::vector<std::string> classes;
-  for (int i = 0; i < kClasses; ++i) classes.push_back("class-" + std::to_string(i));
-  return classes;
-}
-
-/// Puts what the service needs of a package into the payload store.
-model_registry::v1::Deployment Deploy(blob::Store& payloads, const std::string& onnx,
-                                      const serving::Model& engine) {
-  vision::PreprocessSpec preprocessing;
-  preprocessing.width = kSide;
-  preprocessing.height = kSide;
-  preprocessing.channels = 1;
-  preprocessing.mean = {0};
-  preprocessing.std = {1};
-
-  ml::PackageManifest manifest;
-  manifest.task = kTask;
-  manifest.recipe = "image-cnn";
-  manifest.input = {ml::kInputName, "FP32", engine.signature().input.shape};
-  manifest.output = {ml::kOutputName, "FP32", engine.signature().output.shape};
-  manifest.classes = Classes();
-  manifest.preprocessing = vision::ToEntries(preprocessing);
-
-  ml::GoldenSamples golden;
-  golden.rows = 4;
-  golden.input_elements = kRowElements;
-  golden.output_elements = kClasses;
-  golden.inputs = Noise(golden.rows * golden.input_elements);
-  golden.probabilities.resize(golden.rows * golden.output_elements);
-  if (const auto ran = engine.Infer(golden.inputs, golden.rows, golden.probabilities); !ran) {
-    Die("the engine: " + ran.error().message);
-  }
-
-  model_registry::v1::Deployment deployment;
-  deployment.set_task(kTask);
-  deployment.set_revision(1);
-  auto& version = *deployment.mutable_production();
-  version.set_model_version_id(NewUuid());
-  version.set_task(kTask);
-  version.set_version(1);
-  version.set_package_digest(std::string(64, '0'));
-  for (const auto& name : manifest.classes) version.add_classes(name);
-  const auto add = [&](std::string_view name, const std::string& bytes) {
-    const auto ref = OrDie(payloads.Put(bytes), "the payload store");
-    auto& file = *version.add_files();
-    file.set_name(std::string(name));
-    file.set_sha256(ref.digest().Hex());
-    file.set_payload_ref(ref.text());
-  };
-  add(ml::kManifestFile, ml::PrintPackageManifest(manifest));
-  add(ml::kOnnxFile, onnx);
-  add(ml::kGoldenFile, OrDie(ml::PrintGoldenSamples(golden), "the golden samples"));
-  return deployment;
-}
-
-/// Stands in for model-registry: one deployment.
-class OneDeployment final : public model_registry::v1::ModelRegistryService::Service {
- public:
-  explicit OneDeployment(model_registry::v1::Deployment deployment)
-      : deployment_(std::move(deployment)) {}
-
-  grpc::Status ListDeployments(grpc::ServerContext* /*context*/,
-                               const model_registry::v1::ListDeploymentsRequest* /*request*/,
-                               model_registry::v1::ListDeploymentsResponse* response) override {
-    *response->add_deployments() = deployment_;
-    response->set_revision(deployment_.revision());
-    return grpc::Status::OK;
-  }
-
- private:
-  const model_registry::v1::Deployment deployment_;
-};
-
-// ---- the client ------------------------------------------------------------------------------
-
-PredictRequest Request() {
-  const auto row = Noise(kRowElements);
-  PredictRequest request;
-  request.set_task(kTask);
-  for (const std::int64_t size : {1, 1, kSide, kSide}) request.mutable_tensor()->add_shape(size);
-  request.mutable_tensor()->set_data(row.data(), row.size() * sizeof(float));
-  return request;
-}
-
 /// CPU time of a process so far, of all its threads (proc(5), schedstat).
 double CpuSeconds(pid_t pid) {
   double nanoseconds = 0;
   std::error_code failure;
-  const std::filesystem::path tasks = "/proc/" + std::to_string(pid) + "/task";
-  for (const auto& task : std::filesystem::directory_iterator(tasks, failure)) {
+  const fs::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : fs::directory_iterator(tasks, failure)) {
     double running = 0;
     if (std::ifstream(task.path() / "schedstat") >> running) nanoseconds += running;
   }
   return nanoseconds / 1e9;
 }
 
-/// One server, and what a burst of calls to it was like.
-class Target {
- public:
-  Target(const std::string& address, pid_t pid)
-      : pid_(pid),
-        stub_(InferenceService::NewStub(
-            grpc::CreateChannel(address, grpc::InsecureChannelCredentials()))) {}
-
-  /// Until it answers; the service loads its model first.
-  void WaitForAnswer() {
-    const auto end = steady_clock::now() + kStartLimit;
-    while (true) {
-      rpc::ClientContextWithDeadline context(std::chrono::seconds(5));
-      PredictResponse response;
-      const auto status = stub_->Predict(&context, request_, &response);
-      if (status.ok() && response.predictions_size() == 1) return;
-      if (steady_clock::now() > end) Die("no prediction: " + status.error_message());
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+double ResidentBytes(pid_t pid) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  std::string word;
+  while (status >> word) {
+    double kilobytes = 0;
+    if (word == "VmRSS:" && status >> kilobytes) return kilobytes * 1024;
   }
-
-  double ServerCpuSeconds() const { return CpuSeconds(pid_); }
-
-  /// Keeps `outstanding` calls under way for `length`; seconds of each, and how long all took.
-  std::pair<std::vector<double>, double> Burst(int outstanding, std::chrono::milliseconds length) {
-    grpc::CompletionQueue queue;
-    std::vector<double> seconds;
-    std::vector<std::unique_ptr<Call>> calls(static_cast<std::size_t>(outstanding));
-    const auto began = steady_clock::now();
-    for (auto& call : calls) Send(call, queue);
-    auto under_way = calls.size();
-    void* tag = nullptr;
-    bool ok = false;
-    while (under_way > 0 && queue.Next(&tag, &ok)) {
-      auto& call = *static_cast<std::unique_ptr<Call>*>(tag);
-      const auto now = steady_clock::now();
-      if (!call->status.ok()) Die("Predict: " + call->status.error_message());
-      seconds.push_back(std::chrono::duration<double>(now - call->began).count());
-      if (now - began < length) {
-        Send(call, queue);
-      } else {
-        --under_way;
-      }
-    }
-    return {std::move(seconds), std::chrono::duration<double>(steady_clock::now() - began).count()};
-  }
-
- private:
-  struct Call {
-    grpc::ClientContext context;
-    PredictResponse response;
-    grpc::Status status;
-    std::unique_ptr<grpc::ClientAsyncResponseReader<PredictResponse>> reader;
-    steady_clock::time_point began;
-  };
-
-  void Send(std::unique_ptr<Call>& call, grpc::CompletionQueue& queue) {
-    call = std::make_unique<Call>();
-    call->began = steady_clock::now();
-    call->context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(10));
-    call->reader = stub_->AsyncPredict(&call->context, request_, &queue);
-    call->reader->Finish(&call->response, &call->status, &call);
-  }
-
-  const pid_t pid_;
-  const std::unique_ptr<InferenceService::Stub> stub_;
-  const PredictRequest request_ = Request();
-};
-
-void Calls(benchmark::State& state, Target& target) {
-  const int outstanding = static_cast<int>(state.range(0));
-  for (auto _ : state) {
-    target.Burst(outstanding, kWarmUp);
-    const double cpu_before = target.ServerCpuSeconds();
-    auto [seconds, took] = target.Burst(outstanding, kBurst);
-    state.counters["server_cpu"] =
-        (target.ServerCpuSeconds() - cpu_before) / static_cast<double>(seconds.size());
-    const auto quantile = [&](double share) {
-      const auto at = seconds.begin() +
-                      static_cast<std::ptrdiff_t>(share * static_cast<double>(seconds.size() - 1));
-      std::nth_element(seconds.begin(), at, seconds.end());
-      return *at;
-    };
-    state.counters["p50"] = quantile(0.5);
-    state.counters["p99"] = quantile(0.99);
-    state.counters["per_second"] = static_cast<double>(seconds.size()) / took;
-    state.SetIterationTime(took / static_cast<double>(seconds.size()));
-  }
-}
-
-void Infer(benchmark::State& state, const serving::Model& model) {
-  const auto rows = static_cast<std::size_t>(state.range(0));
-  const auto input = Noise(rows * kRowElements);
-  std::vector<float> output(rows * kClasses);
-  for (auto _ : state) {
-    if (const auto ran = model.Infer(input, rows, output); !ran) {
-      state.SkipWithError(ran.error().message.c_str());
-      break;
-    }
-    benchmark::DoNotOptimize(output.data());
-  }
-  state.SetItemsProcessed(state.iterations() * state.range(0));
-}
-
-// ---- the service -----------------------------------------------------------------------------
-
-std::string GrpcAddress(testing::Subprocess& service) {
-  const auto line = service.ReadLine(kStartLimit);
-  const std::string mark = "\"grpc\":\"";
-  std::string text = line.value_or("");
-  std::erase(text, ' ');
-  const auto at = text.find(mark);
-  if (at == std::string::npos) Die("the inference service did not say where it listens");
-  const auto begin = at + mark.size();
-  return text.substr(begin, text.find('"', begin) - begin);
-}
-
-int Main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-
-  const auto self = std::filesystem::canonical("/proc/self/exe");
-  const testing::TempFolder folder;
-  const auto payloads = OrDie(blob::OpenFileStore(folder.path() / "payloads"), "the payload store");
-  const auto engine = OrDie(serving::Engine::Create({}), "the engine");
-  const std::string onnx = Onnx();
-  const auto model = OrDie(engine->LoadBytes(onnx), "the model");
-  OneDeployment registry(Deploy(*payloads, onnx, *model));
-
-  testing::PostgresServerOptions postgres_options;
-  postgres_options.durable = true;  // As the platform runs it.
-  const auto postgres = OrDie(testing::PostgresServer::Start(postgres_options), "PostgreSQL");
-  const auto database = OrDie(postgres->CreateDatabase(), "PostgreSQL");
-  if (const auto made = bus::MigratePostgresBus(database.admin_dsn); !made) {
-    Die("the bus: " + made.error().message);
-  }
-
-  grpc::ServerBuilder builder;
-  int registry_port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &registry_port);
-  builder.RegisterService(&registry);
-  const auto registry_server = builder.BuildAndStart();
-  if (registry_server == nullptr || registry_port == 0)
-    Die("the registry's stand-in cannot listen");
-
-  testing::SubprocessOptions options;
-  options.pipe_stdout = true;
-  options.stderr_file = folder.path() / "inference.log";
-  // What the launcher sets for every service: parallelism by workers, never inside an operation.
-  options.environment = {
-      {"OMP_NUM_THREADS", "1"},
-      {"TIDEWHEEL_INFERENCE_BUS_DSN", database.DsnOf("tidewheel_inference")},
-      {"TIDEWHEEL_INFERENCE_PAYLOADS_ROOT", folder.path() / "payloads"},
-      {"TIDEWHEEL_INFERENCE_REGISTRY_ADDRESS", "127.0.0.1:" + std::to_string(registry_port)},
-      {"TIDEWHEEL_INFERENCE_SPILL_FOLDER", folder.path() / "spill"}};
-  auto service =
-      OrDie(testing::Subprocess::Start({self.parent_path() / "tidewheel-inference"}, options),
-            "inference");
-  options.environment.clear();
-  auto null_server =
-      OrDie(testing::Subprocess::Start({self, "--null-server"}, options), "the floor");
-
-  Target product(GrpcAddress(service), service.pid());
-  Target floor(null_server.ReadLine(kStartLimit).value_or(""), null_server.pid());
-  product.WaitForAnswer();
-  floor.WaitForAnswer();
-
-  benchmark::RegisterBenchmark("predict", Calls, std::ref(product))
-      ->Arg(1)
-      ->Arg(8)
-      ->Arg(64)
-      ->Iterations(1)
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
-  benchmark::RegisterBenchmark("null", Calls, std::ref(floor))
-      ->Arg(1)
-      ->Arg(8)
-      ->Arg(64)
-      ->Iterations(1)
-      ->UseManualTime()
-      ->Unit(benchmark::kMicrosecond);
-  benchmark::RegisterBenchmark("engine", Infer, std::cref(*model))
-      ->Arg(1)
-      ->Arg(2)
-      ->Arg(4)
-      ->Arg(8)
-      ->Arg(16)
-      ->Arg(32)
-      ->Arg(64)
-      ->Unit(benchmark::kMicrosecond);
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-
-  service.Kill(SIGTERM);
-  if (!service.Wait(std::chrono::seconds(15))) service.Kill();
-  registry_server->Shutdown();
   return 0;
 }
 
+/// Numbers by what they are called.
+using Values = std::map<std::string, double>;
+using Measure = std::function<Result<Values>()>;
+
+/// What is compared with each other, and so measured next to each other.
+struct Group {
+  std::string name;
+  std::vector<std::pair<std::string, Measure>> sides;
+};
+
+/// Collects measurements as Google Benchmark writes them.
+class Records {
+ public:
+  void Add(const std::string& name, const Result<Values>& measured) {
+    std::string line = "{\"name\":\"" + name + "\",\"run_type\":\"iteration\"";
+    if (!measured) {
+      std::string message = measured.error().message;
+      for (char& c : message)
+        c = c == '"' || c == '\\' || static_cast<unsigned char>(c) < ' ' ? ' ' : c;
+      line += ",\"error_occurred\":true,\"error_message\":\"" + message + "\"";
+    } else {
+      for (const auto& [key, value] : *measured) {
+        char number[64];
+        std::snprintf(number, sizeof number, "%.9g", value);
+        line += ",\"" + key + "\":" + number;
+      }
+    }
+    lines_.push_back(line + "}");
+  }
+  void Write(const fs::path& file) const {
+    std::ofstream out(file);
+    out << "{\"benchmarks\":[\n";
+    for (std::size_t i = 0; i < lines_.size(); ++i) out << (i == 0 ? "" : ",\n") << lines_[i];
+    out << "\n]}\n";
+    if (!out.flush()) Die("cannot write " + file.string());
+  }
+
+ private:
+  std::vector<std::string> lines_;
+};
+
+/// A server in a process of its own.
+struct Server {
+  std::unique_ptr<testing::Subprocess> process{};
+  std::string grpc{};
+  std::string http{};
+};
+
+class Bench {
+ public:
+  explicit Bench(Options options) : options_(std::move(options)) {}
+
+  void Run() {
+    Prepare();
+    AddModels();
+    AddHttp();
+    AddPairs();
+    AddPlatform();
+    AddPeers();
+    AddStart();
+    const std::regex only(options_.only);
+    std::erase_if(groups_,
+                  [&](const Group& group) { return !std::regex_search(group.name, only); });
+    if (groups_.empty()) Die("--only leaves no measurement");
+    std::mt19937 random(1);
+    for (int round = 0; round < options_.rounds; ++round) {
+      std::shuffle(groups_.begin(), groups_.end(), random);
+      for (Group& group : groups_) {
+        std::shuffle(group.sides.begin(), group.sides.end(), random);
+        for (auto& [name, measure] : group.sides) records_.Add(name, measure());
+      }
+    }
+    records_.Write(options_.out);
+    // Servers of others have processes and folders of their own to tidy up.
+    for (auto& [name, peer] : peers_) peer.process->Kill(SIGTERM);
+    for (auto& [name, peer] : peers_) peer.process->Wait(milliseconds(10'000));
+  }
+
+ private:
+  bool Wanted(const std::string& group) const {
+    return std::regex_search(group, std::regex(options_.only));
+  }
+
+  void Prepare() {
+    models_ = OrDie(MakeModels(), "the models");
+    if (auto done = WriteRepository(folder_.path() / "models", models_); !done) {
+      Die("the models: " + done.error().message);
+    }
+    serving::EngineOptions engine;
+    engine.fixed_rows = serving::kServedRows;  // The floor is not to be slower than need be.
+    engine_ = OrDie(serving::Engine::Create(engine), "the engine");
+    null_.process = Start({self_, "--null-server"}, "null.log");
+    null_.grpc = null_.process->ReadLine(kStartLimit).value_or("");
+    if (null_.grpc.empty()) Die("the null handler did not start");
+    product_ = StartService({});
+  }
+
+  std::unique_ptr<testing::Subprocess> Start(const std::vector<std::string>& argv,
+                                             const std::string& log) {
+    testing::SubprocessOptions options;
+    options.pipe_stdout = true;
+    options.stderr_file = folder_.path() / log;
+    // What the launcher sets for every service: parallelism by workers, never inside an operation.
+    options.environment = {{"OMP_NUM_THREADS", "1"}};
+    return std::make_unique<testing::Subprocess>(
+        OrDie(testing::Subprocess::Start(argv, options), argv.front()));
+  }
+
+  std::vector<std::string> ServiceWords(const fs::path& repository,
+                                        const std::vector<std::string>& settings) const {
+    std::vector<std::string> words = {self_.parent_path() / "tidewheel-inference",
+                                      "--model-repository",
+                                      repository,
+                                      "--grpc-port",
+                                      "0",
+                                      "--http-port",
+                                      "0",
+                                      "--metrics-port",
+                                      "0"};
+    for (const std::string& setting : settings) words.insert(words.end(), {"--set", setting});
+    return words;
+  }
+
+  Server StartService(const std::vector<std::string>& settings) {
+    Server server;
+    server.process = Start(ServiceWords(folder_.path() / "models", settings),
+                           "service-" + std::to_string(services_++) + ".log");
+    const std::string line = server.process->ReadLine(kStartLimit).value_or("");
+    server.grpc = AddressIn(line, "grpc");
+    server.http = AddressIn(line, "http");
+    if (server.grpc.empty() || server.http.empty()) Die("the inference service did not start");
+    return server;
+  }
+
+  Measure Calls(std::shared_ptr<Load> load, pid_t pid, int outstanding) const {
+    return [load = std::move(load), pid, outstanding, burst = options_.burst]() -> Result<Values> {
+      if (auto warm = load->Run(outstanding, burst / 4); !warm) return warm.error();
+      const double cpu = CpuSeconds(pid);
+      const auto ran = load->Run(outstanding, burst);
+      if (!ran) return ran.error();
+      return Values{
+          {"per_second", ran->PerSecond()},
+          {"p50", ran->Quantile(0.5)},
+          {"p99", ran->Quantile(0.99)},
+          {"server_cpu", (CpuSeconds(pid) - cpu) / static_cast<double>(ran->seconds.size())}};
+    };
+  }
+
+  /// Rows a second of the model alone, in the best of the batch sizes up to so many.
+  Measure Alone(std::shared_ptr<serving::Model> model, std::size_t most_rows) const {
+    return [model = std::move(model), most_rows, burst = options_.burst]() -> Result<Values> {
+      std::vector<std::size_t> sizes = {1};
+      if (most_rows >= 8) sizes = {4, 8};
+      if (most_rows >= 64) sizes = {8, 16, 32};
+      double best = 0;
+      for (const std::size_t rows : sizes) {
+        const auto input = Noise(rows * model->signature().input.elements());
+        std::vector<float> output(rows * model->signature().output.elements());
+        const auto once = [&] { return model->Infer(input, rows, output); };
+        for (int warm = 0; warm < 3; ++warm) {
+          if (auto ran = once(); !ran) return ran.error();
+        }
+        const auto length = burst / static_cast<int>(sizes.size() + 1);
+        const auto began = steady_clock::now();
+        std::size_t done = 0;
+        while (steady_clock::now() - began < length) {
+          if (auto ran = once(); !ran) return ran.error();
+          done += rows;
+        }
+        const std::chrono::duration<double> took = steady_clock::now() - began;
+        best = std::max(best, static_cast<double>(done) / took.count());
+      }
+      return Values{{"rows_per_second", best}};
+    };
+  }
+
+  /// Asks once, and dies unless the answer is the model's: a fast wrong answer is no measurement.
+  Result<void> Check(Load& load, const serving::Model& model) const {
+    const auto answer = load.Ask();
+    if (!answer) return answer.error();
+    const auto floats = FloatsOf(*answer);
+    if (!floats) return floats.error();
+    const auto row = Noise(model.signature().input.elements());
+    std::vector<float> expected(model.signature().output.elements());
+    if (auto ran = model.Infer(row, 1, expected); !ran) return ran;
+    if (floats->size() != expected.size()) {
+      return Error{ErrorCode::kInternal, "the server gives another number of answers"};
+    }
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      if (!(std::abs((*floats)[i] - expected[i]) <= 1e-3F)) {
+        return Error{ErrorCode::kInternal, "the server gives another answer than the model"};
+      }
+    }
+    return {};
+  }
+
+  const BenchModel& ModelOf(const std::string& name) const {
+    return *std::find_if(models_.begin(), models_.end(),
+                         [&](const BenchModel& model) { return model.name == name; });
+  }
+
+  void AddModels() {
+    for (const BenchModel& model : models_) {
+      const std::shared_ptr<Load> null = GrpcLoad(null_.grpc, kInfer, model.Request(model.name));
+      for (const std::string precision : {"f32", "int8"}) {
+        const std::string& onnx = precision == "int8" ? model.int8_onnx : model.onnx;
+        if (onnx.empty()) continue;
+        const std::string served = precision == "int8" ? model.name + "_int8" : model.name;
+        const std::shared_ptr<Load> load = GrpcLoad(product_.grpc, kInfer, model.Request(served));
+        std::shared_ptr<serving::Model> alone;
+        if (model.name != "identity") {
+          alone = OrDie(engine_->LoadBytes(onnx), served);
+          if (auto right = Check(*load, *alone); !right) Die(served + ": " + right.error().message);
+        }
+        const std::string variant = model.name + "." + precision;
+        for (const int outstanding : kOutstanding) {
+          const std::string suffix = "/" + variant + "/" + std::to_string(outstanding);
+          Group group{variant + "/" + std::to_string(outstanding), {}};
+          group.sides.emplace_back("null" + suffix, Calls(null, null_.process->pid(), outstanding));
+          group.sides.emplace_back("ours" + suffix,
+                                   Calls(load, product_.process->pid(), outstanding));
+          if (alone != nullptr) {
+            group.sides.emplace_back("alone" + suffix,
+                                     Alone(alone, static_cast<std::size_t>(outstanding)));
+          }
+          groups_.push_back(std::move(group));
+        }
+      }
+    }
+  }
+
+  void AddHttp() {
+    const BenchModel& model = ModelOf("cnn_28");
+    const auto row = model.Row();
+    std::string shape;
+    for (const std::int64_t size : model.shape) {
+      shape += (shape.empty() ? "" : ",") + std::to_string(size);
+    }
+    const std::string input =
+        "{\"name\":\"input\",\"datatype\":\"FP32\",\"shape\":[" + shape + "],";
+    const std::size_t bytes = row.size() * sizeof(float);
+    const std::string header = "{\"inputs\":[" + input +
+                               "\"parameters\":{\"binary_data_size\":" + std::to_string(bytes) +
+                               "}}],\"parameters\":{\"binary_data_output\":true}}";
+    std::string raw(bytes, '\0');
+    std::memcpy(raw.data(), row.data(), bytes);
+    std::string json = "{\"inputs\":[" + input + "\"data\":[";
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      char number[32];
+      std::snprintf(number, sizeof number, "%s%.6g", i == 0 ? "" : ",",
+                    static_cast<double>(row[i]));
+      json += number;
+    }
+    json += "]}]}";
+    const std::string path = "/v2/models/cnn_28/infer";
+    const std::shared_ptr<Load> binary =
+        HttpLoad(product_.http, path,
+                 "Content-Type: application/octet-stream\r\nInference-Header-Content-Length: " +
+                     std::to_string(header.size()) + "\r\n",
+                 header + raw);
+    const std::shared_ptr<Load> text =
+        HttpLoad(product_.http, path, "Content-Type: application/json\r\n", json);
+    const std::shared_ptr<Load> grpc = GrpcLoad(product_.grpc, kInfer, model.Request("cnn_28"));
+    const pid_t pid = product_.process->pid();
+    for (const int outstanding : kOutstanding) {
+      const std::string suffix = "/" + std::to_string(outstanding);
+      groups_.push_back({"http" + suffix,
+                         {{"http_grpc" + suffix, Calls(grpc, pid, outstanding)},
+                          {"http_binary" + suffix, Calls(binary, pid, outstanding)},
+                          {"http_json" + suffix, Calls(text, pid, outstanding)}}});
+    }
+  }
+
+  /// Batching and histograms, each with and without.
+  void AddPairs() {
+    const BenchModel& model = ModelOf("cnn_28");
+    const std::shared_ptr<Load> batched = GrpcLoad(product_.grpc, kInfer, model.Request("cnn_28"));
+    const std::shared_ptr<Load> alone =
+        GrpcLoad(product_.grpc, kInfer, model.Request("cnn_28_alone"));
+    const pid_t pid = product_.process->pid();
+    for (const int outstanding : kOutstanding) {
+      const std::string suffix = "/" + std::to_string(outstanding);
+      groups_.push_back({"batching" + suffix,
+                         {{"batching_on" + suffix, Calls(batched, pid, outstanding)},
+                          {"batching_off" + suffix, Calls(alone, pid, outstanding)}}});
+    }
+    if (!Wanted("histograms/64")) return;
+    quiet_ = StartService({"histograms=false"});
+    for (const std::string name : {"identity", "cnn_28"}) {
+      const std::string request = ModelOf(name).Request(name);
+      const std::string suffix = "/" + name;
+      groups_.push_back(
+          {"histograms/64" + suffix,
+           {{"histograms_on" + suffix, Calls(GrpcLoad(product_.grpc, kInfer, request), pid, 64)},
+            {"histograms_off" + suffix,
+             Calls(GrpcLoad(quiet_.grpc, kInfer, request), quiet_.process->pid(), 64)}}});
+    }
+  }
+
+  void AddPlatform() {
+    if (!Wanted("platform/1") && !Wanted("platform/8") && !Wanted("platform/64")) return;
+    platform_ = OrDie(Platform::Start(self_.parent_path() / "tidewheel-inference", folder_.path(),
+                                      ModelOf("cnn_28")),
+                      "the platform's service");
+    const std::shared_ptr<Load> plain =
+        GrpcLoad(platform_->address(), kPredictMethod, Platform::PictureRequest("plain"));
+    const std::shared_ptr<Load> kept =
+        GrpcLoad(platform_->address(), kPredictMethod, Platform::PictureRequest("kept"));
+    const auto end = steady_clock::now() + kStartLimit;
+    for (Load* const load : {plain.get(), kept.get()}) {
+      while (true) {
+        const auto answer = load->Ask();
+        if (answer) break;
+        if (steady_clock::now() > end) Die("no prediction: " + answer.error().message);
+        std::this_thread::sleep_for(milliseconds(50));
+      }
+    }
+    for (const int outstanding : kOutstanding) {
+      const std::string suffix = "/" + std::to_string(outstanding);
+      groups_.push_back({"platform" + suffix,
+                         {{"capture_off" + suffix, Calls(plain, platform_->pid(), outstanding)},
+                          {"capture_on" + suffix, Calls(kept, platform_->pid(), outstanding)}}});
+    }
+  }
+
+  void AddPeers() {
+    if (!Wanted("peers/1") && !Wanted("peers/8") && !Wanted("peers/64")) return;
+    const BenchModel& model = ModelOf("cnn_28");
+    const std::shared_ptr<serving::Model> alone =
+        OrDie(engine_->LoadBytes(model.onnx), "the model");
+    const std::string onnx = folder_.path() / "models/cnn_28/1/model.onnx";
+    std::map<std::string, std::vector<std::string>> commands = {
+        {"openvino", {self_.string(), "--bare-server", onnx}}};
+    for (const auto& [name, command] : options_.peers) {
+      commands[name] = {"/bin/sh", "-c", "exec " + command + " '" + onnx + "'"};
+    }
+    struct Peer {
+      std::shared_ptr<Load> load{};
+      Error problem{};
+    };
+    std::map<std::string, Peer> peers;
+    for (const auto& [name, command] : commands) {
+      Server server;
+      server.process = Start(command, name + ".log");
+      server.grpc = server.process->ReadLine(kPeerStartLimit).value_or("");
+      Peer& peer = peers[name];
+      if (server.grpc.empty()) {
+        peer.problem = {ErrorCode::kUnavailable,
+                        name + " did not start: " + LastLine(name + ".log")};
+      } else {
+        peer.load = GrpcLoad(server.grpc, kInfer, model.Request("cnn_28"));
+        if (auto right = Check(*peer.load, *alone); !right) {
+          peer.load = nullptr;
+          peer.problem = right.error();
+        }
+      }
+      if (peer.load == nullptr) {
+        std::cerr << "predict_bench: " << name << ": " << peer.problem.message << "\n";
+        server.process->Kill(SIGTERM);
+      }
+      peers_[name] = std::move(server);
+    }
+    const std::shared_ptr<Load> ours = GrpcLoad(product_.grpc, kInfer, model.Request("cnn_28"));
+    for (const int outstanding : kOutstanding) {
+      const std::string suffix = "/" + std::to_string(outstanding);
+      Group group{"peers" + suffix, {}};
+      group.sides.emplace_back("peer/ours" + suffix,
+                               Calls(ours, product_.process->pid(), outstanding));
+      for (const auto& [name, peer] : peers) {
+        group.sides.emplace_back(
+            "peer/" + name + suffix,
+            peer.load != nullptr
+                ? Calls(peer.load, peers_[name].process->pid(), outstanding)
+                : Measure([problem = peer.problem]() -> Result<Values> { return problem; }));
+      }
+      groups_.push_back(std::move(group));
+    }
+  }
+
+  /// From the start of the process to its first answer, and what it then holds.
+  void AddStart() {
+    const fs::path empty = folder_.path() / "empty";
+    fs::create_directories(empty);
+    const auto start = [this, empty]() -> Result<Values> {
+      const auto began = steady_clock::now();
+      auto process = Start(ServiceWords(empty, {}), "start.log");
+      const auto line = process->ReadLine(kStartLimit);
+      const std::chrono::duration<double> took = steady_clock::now() - began;
+      if (!line) return Error{ErrorCode::kUnavailable, "it did not start"};
+      Values values{{"took", took.count()},
+                    {"resident", ResidentBytes(process->pid())},
+                    {"cpu", CpuSeconds(process->pid())}};
+      process->Kill(SIGTERM);
+      process->Wait(milliseconds(10'000));
+      return values;
+    };
+    groups_.push_back({"start", {{"start", start}}});
+  }
+
+  std::string LastLine(const std::string& log) const {
+    std::ifstream file(folder_.path() / log);
+    std::string line;
+    std::string last;
+    while (std::getline(file, line)) {
+      if (!line.empty()) last = line;
+    }
+    return last.substr(0, 300);
+  }
+
+  const Options options_;
+  const fs::path self_ = fs::canonical("/proc/self/exe");
+  const testing::TempFolder folder_;
+  std::vector<BenchModel> models_;
+  std::unique_ptr<serving::Engine> engine_;
+  int services_ = 0;
+  Server null_;
+  Server product_;
+  Server quiet_;
+  std::unique_ptr<Platform> platform_;
+  std::map<std::string, Server> peers_;
+  std::vector<Group> groups_;
+  Records records_;
+};
+
+Options Read(int argc, char** argv) {
+  Options options;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    const auto equals = word.find('=');
+    const std::string key = word.substr(0, equals);
+    const std::string value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    if (key == "--out") {
+      options.out = value;
+    } else if (key == "--rounds") {
+      options.rounds = std::atoi(value.c_str());
+    } else if (key == "--burst") {
+      options.burst = milliseconds(std::atoi(value.c_str()));
+    } else if (key == "--only") {
+      options.only = value;
+    } else if (key == "--peer" && value.find('=') != std::string::npos) {
+      const auto at = value.find('=');
+      options.peers.emplace_back(value.substr(0, at), value.substr(at + 1));
+    } else {
+      Die("unknown word " + word + "\n" + kUsage);
+    }
+  }
+  if (options.out.empty() || options.rounds < 1 || options.burst.count() < 1) Die(kUsage);
+  return options;
+}
+
 }  // namespace
-}  // namespace tidewheel
+}  // namespace tidewheel::bench
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::strcmp(argv[1], "--null-server") == 0) return tidewheel::ServeNull();
-  return tidewheel::Main(argc, argv);
+  using namespace tidewheel::bench;
+  if (argc == 2 && std::strcmp(argv[1], "--null-server") == 0) return ServeNull();
+  if (argc == 3 && std::strcmp(argv[1], "--bare-server") == 0) return ServeBare(argv[2]);
+  Bench(Read(argc, argv)).Run();
+  return 0;
 }

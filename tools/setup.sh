@@ -117,17 +117,18 @@ setup_kafka() {
   "$root/third_party/kafka/fetch" "$TIDEWHEEL_KAFKA_JARS" </dev/null | sed -e 's/\x1b\[[0-9;]*m//g' -e '/is complete$/d' -e '/^$/d' >&2
 }
 
-# setup [--test] [--kafka] [--bench] [--peers] [--fuzz]
+# setup [--test] [--kafka] [--bench] [--peers] [--servers] [--fuzz]
 setup() {
-  local sections=(build run) with_test= with_kafka= with_peers= word
+  local sections=(build run) with_test= with_kafka= with_peers= with_servers= word
   for word in "$@"; do
     case $word in
       --test) sections+=(test); with_test=1 ;;
       --kafka) sections+=(kafka); with_kafka=1 ;;
       --bench) sections+=(bench) ;;
       --peers) sections+=(peers); with_peers=1 ;;
+      --servers) with_servers=1 ;;
       --fuzz) sections+=(fuzz) ;;
-      *) die "setup knows --test, --kafka, --bench, --peers and --fuzz, not $word" ;;
+      *) die "setup knows --test, --kafka, --bench, --peers, --servers and --fuzz, not $word" ;;
     esac
   done
   setup_debian "${sections[@]}"
@@ -138,5 +139,6 @@ setup() {
   if [ -n "$with_test" ]; then setup_venv test-venv requirements-test.txt "the tests' Python environment (about 140 MB)"; fi
   if [ -n "$with_test" ]; then setup_venv clients-venv requirements-clients.txt "the Python environment of clients (about 190 MB)"; setup_ghz; fi
   if [ -n "$with_peers" ]; then setup_venv peers-venv requirements-peers.txt "the peers' Python environment (about 520 MB)"; fi
+  if [ -n "$with_servers" ]; then setup_venv servers-venv requirements-servers.txt "the environment of other servers (about 560 MB)"; fi
   if [ -n "$with_kafka" ]; then setup_kafka; fi
 }

@@ -104,6 +104,42 @@ class BenchTest(BenchCase):
             self.assertEqual((done.returncode, report), (2, None), arguments)
 
 
+# Predictions: one run with all repetitions in it, here two; nothing of other servers.
+PREDICT = """#!{python}
+import json, pathlib, sys
+words = dict(word[2:].split("=", 1) for word in sys.argv[1:])
+runs = []
+for n in (1, 2):
+    for cell in ("cnn_28.f32/1", "cnn_28.f32/8", "cnn_28.f32/64", "identity.f32/64"):
+        runs.append({{"name": "null/" + cell, "per_second": 3000.0 * n, "p50": 1e-4, "p99": 2e-4, "server_cpu": 1e-5}})
+        runs.append({{"name": "ours/" + cell, "per_second": 1000.0 * n, "p50": 3e-4, "p99": 3e-4, "server_cpu": 2e-5}})
+        runs.append({{"name": "alone/" + cell, "rows_per_second": 6000.0 * n}})
+runs.append({{"name": "peer/openvino/1", "error_occurred": True, "error_message": "it fell over"}})
+pathlib.Path(words["out"]).write_text(json.dumps({{"benchmarks": runs, "words": sys.argv[1:]}}))
+pathlib.Path(__file__ + ".words").write_text(" ".join(sys.argv[1:]))
+"""
+
+
+class PredictTest(BenchCase):
+    def test_rates_are_held_against_the_null_handler_and_the_model_of_their_round(self):
+        path = self.programs / "predict_bench"
+        path.write_text(PREDICT.format(python=sys.executable))
+        path.chmod(0o755)
+        done, _, figures = self.bench("predict", "--quick")
+
+        self.assertEqual(done.returncode, 1)  # The rest was not measured.
+        words = (self.programs / "predict_bench.words").read_text()
+        self.assertIn("--rounds=5 --burst=60", words)
+        bound = figures["predict.cnn_28.f32.8.ratio_to_bound"]
+        self.assertAlmostEqual(bound["value"], 0.5)  # 1 / (1/3 + 1/6) = 2
+        self.assertEqual((bound["goal"], bound["met"], bound["repeats"]), (">= 0.70", False, 2))
+        self.assertAlmostEqual(figures["predict.identity.f32.64.ratio_to_null"]["value"], 1 / 3)
+        latency = figures["predict.cnn_28.f32.1.p50_over_bound"]["value"]
+        self.assertAlmostEqual(latency, (3e-4 / (1e-4 + 1 / 6000) + 3e-4 / (1e-4 + 1 / 12000)) / 2)
+        self.assertIn("it fell over", figures["predict.peer.openvino.1.rate"]["how"])
+        self.assertIn("measured no peer/", figures["predict.peer.triton.8.rate"]["how"])
+
+
 # Answers as Google Benchmark does with --benchmark_repetitions: the n-th is n times as slow.
 REPEATED = """#!{python}
 import json, pathlib, sys
