@@ -626,6 +626,9 @@ Result<std::unique_ptr<Graph>> Engine::LoadGraph(std::string_view onnx, const Gr
             onnx.size() <= core_->options.most_fixed_bytes) {
           compiled->fixed = FixedBatches::Compile(core_->core, *model, core_->options.fixed_rows,
                                                   properties, options.concurrency);
+          if (compiled->fixed != nullptr) {
+            compiled->bytes *= 1 + core_->options.fixed_rows.size();  // Each has its own weights.
+          }
         }
         return std::make_unique<Graph>(std::move(compiled));
       });

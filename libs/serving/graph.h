@@ -76,7 +76,8 @@ class Graph {
   const std::vector<Port>& outputs() const;
   /// The first size of every port is free and counts rows that do not know of each other.
   bool batches() const;
-  /// Bytes of the file, which the compiled weights are about as large as.
+  /// Bytes of the file, which the compiled weights are about as large as, times how often it was
+  /// compiled.
   std::size_t memory_bytes() const;
 
   /// Answers all outputs, in their order. The calling thread computes; inputs that are aligned for
