@@ -65,7 +65,7 @@ void ServerOptions::Read(config::Reader& reader) {
 struct Server::Parts {
   Parts(ServerOptions with, metrics::Registry& registry)
       : options(std::move(with)),
-        observer(registry, options.hot_methods),
+        observer(registry, options.hot_methods, options.lean_methods),
         health(options.other_health) {}
 
   ServerOptions options;

@@ -29,6 +29,10 @@ struct ServerOptions {
   std::chrono::milliseconds drain{10'000};
   /// Methods so frequent that their calls are logged at debug only: "Predict", "PushSample".
   std::vector<std::string> hot_methods;
+  /// Callback methods so cheap that observing each call from outside would be felt: their handlers
+  /// count and time them (CallMeter), and have the trace that the caller sent or none. While debug
+  /// is logged they are observed as all others.
+  std::vector<std::string> lean_methods;
   /// Whether something that is no service here, such as a model, serves; nothing of what it does
   /// not know. Health asks it for such names, and a few times a second for those that are watched.
   /// Quick and thread-safe.

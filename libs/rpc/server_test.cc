@@ -10,6 +10,7 @@
 #include <future>
 #include <optional>
 
+#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/health.h"
 #include "tidewheel/rpc/testing/echo_handler.h"
@@ -85,6 +86,31 @@ TEST_F(ServerTest, AnswersAndCountsCalls) {
   const std::string labels = "method=\"Echo\",service=\"tidewheel.rpc.testing.EchoService\"}";
   EXPECT_THAT(text, HasSubstr("tidewheel_rpc_calls_started_total{" + labels + " 1\n"));
   EXPECT_THAT(text, HasSubstr("tidewheel_rpc_calls_handled_total{code=\"OK\"," + labels + " 1\n"));
+  EXPECT_THAT(text, HasSubstr("tidewheel_rpc_call_seconds_count{" + labels + " 1\n"));
+}
+
+TEST_F(ServerTest, LeanMethodsAreCountedByTheirHandlersUnderTheSameNames) {
+  CallbackEcho callbacks;
+  ServerOptions options;
+  options.lean_methods = {"Echo"};
+  Start(callbacks, options);
+  EchoResponse response;
+  ClientContextWithDeadline context(kLong);
+  const std::string sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+  context.AddMetadata("traceparent", sent);
+  ASSERT_TRUE(Stub()->Echo(&context, {}, &response).ok());
+  EXPECT_EQ(response.traceparent(), sent);
+  server_->Shutdown();
+  const std::string labels = "method=\"Echo\",service=\"tidewheel.rpc.testing.EchoService\"}";
+  EXPECT_THAT(registry_.Text(), HasSubstr("tidewheel_rpc_calls_started_total{" + labels + " 0\n"));
+
+  CallMeter meter(registry_, kEcho, "Echo");
+  meter.Began();
+  meter.Ended(grpc::StatusCode::UNAVAILABLE, milliseconds(2));
+  const std::string text = registry_.Text();
+  EXPECT_THAT(text, HasSubstr("tidewheel_rpc_calls_started_total{" + labels + " 1\n"));
+  EXPECT_THAT(
+      text, HasSubstr("tidewheel_rpc_calls_handled_total{code=\"UNAVAILABLE\"," + labels + " 1\n"));
   EXPECT_THAT(text, HasSubstr("tidewheel_rpc_call_seconds_count{" + labels + " 1\n"));
 }
 

@@ -12,6 +12,7 @@
 #include "tidewheel/log/log.h"
 #include "tidewheel/log/trace.h"
 #include "tidewheel/rpc/call.h"
+#include "tidewheel/rpc/call_meter.h"
 
 namespace tidewheel::rpc {
 namespace {
@@ -48,11 +49,14 @@ log::Trace Received(const Metadata& metadata) {
   return trace;
 }
 
+/// Whether lean methods are left to their handlers. Lines about each call are the observer's.
+bool HandlersCount() { return !log::Enabled(log::Level::kDebug); }
+
 /// One call: its life is the call's.
 class ObservedCall final : public grpc::experimental::Interceptor {
  public:
-  ObservedCall(CallObserver& observer, grpc::experimental::ServerRpcInfo& info)
-      : observer_(observer), method_(observer.Find(info.method())) {}
+  ObservedCall(CallObserver& observer, CallObserver::Method& method)
+      : observer_(observer), method_(method) {}
   ~ObservedCall() override {
     if (begun_ && !ended_) End(grpc::Status(grpc::StatusCode::CANCELLED, "never answered"));
   }
@@ -114,7 +118,10 @@ class ObservedCalls final : public grpc::experimental::ServerInterceptorFactoryI
   explicit ObservedCalls(CallObserver& observer) : observer_(observer) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    return new ObservedCall(observer_, *info);
+    auto& method = observer_.Find(info->method());
+    // None: gRPC then takes its shorter way.
+    if (method.lean && HandlersCount()) return nullptr;
+    return new ObservedCall(observer_, method);
   }
 
  private:
@@ -153,9 +160,32 @@ log::Trace TraceOf(const grpc::ServerContextBase& context) {
   return Received(context.client_metadata());
 }
 
-CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods)
+struct CallMeter::Method {
+  std::unique_ptr<CallObserver::Method> known;
+};
+
+CallMeter::CallMeter(metrics::Registry& registry, const std::string& service,
+                     const std::string& method)
+    : registry_(registry),
+      method_(new Method{.known = CallObserver::Resolve(registry, service, method)}) {}
+
+CallMeter::~CallMeter() = default;
+
+void CallMeter::Began() {
+  if (HandlersCount()) method_->known->started->Add();
+}
+
+void CallMeter::Ended(grpc::StatusCode code, std::chrono::duration<double> took) {
+  if (!HandlersCount()) return;
+  method_->known->seconds->Observe(took.count());
+  CallObserver::Handled(registry_, *method_->known, Known(code)).Add();
+}
+
+CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods,
+                           std::vector<std::string> lean_methods)
     : registry_(registry),
       hot_methods_(hot_methods.begin(), hot_methods.end()),
+      lean_methods_(lean_methods.begin(), lean_methods.end()),
       unknown_(Make("unknown", "unknown", false)) {}
 
 void CallObserver::Register(const std::vector<std::string>& services,
@@ -173,18 +203,26 @@ void CallObserver::Register(const std::vector<std::string>& services,
 
 std::unique_ptr<CallObserver::Method> CallObserver::Make(const std::string& service,
                                                          const std::string& name, bool blocking) {
+  auto method = Resolve(registry_, service, name);
+  // What probes and tools ask all day is no news either.
+  method->hot = hot_methods_.contains(name) || service.starts_with("grpc.");
+  method->blocking = blocking;
+  method->lean = !blocking && lean_methods_.contains(name);
+  return method;
+}
+
+std::unique_ptr<CallObserver::Method> CallObserver::Resolve(metrics::Registry& registry,
+                                                            const std::string& service,
+                                                            const std::string& name) {
   auto method = std::make_unique<Method>();
   method->path = "/" + service + "/" + name;
   method->service = service;
   method->name = name;
-  // What probes and tools ask all day is no news either.
-  method->hot = hot_methods_.contains(name) || service.starts_with("grpc.");
-  method->blocking = blocking;
   const metrics::Labels labels{{"service", service}, {"method", name}};
   method->started =
-      &registry_.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
-  method->seconds = &registry_.Histogram("tidewheel_rpc_call_seconds",
-                                         "From a call's arrival to its answer.", labels);
+      &registry.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
+  method->seconds = &registry.Histogram("tidewheel_rpc_call_seconds",
+                                        "From a call's arrival to its answer.", labels);
   return method;
 }
 
@@ -194,14 +232,18 @@ CallObserver::Method& CallObserver::Find(std::string_view path) {
 }
 
 Counter& CallObserver::Handled(Method& method, int code) {
+  return Handled(registry_, method, code);
+}
+
+Counter& CallObserver::Handled(metrics::Registry& registry, Method& method, int code) {
   auto& slot = method.handled[static_cast<std::size_t>(code)];
   Counter* counter = slot.load(std::memory_order_acquire);
   if (counter == nullptr) {
     // Two threads may both ask: the registry gives them the same one.
-    counter = &registry_.Counter("tidewheel_rpc_calls_handled_total", "Calls that were answered.",
-                                 {{"service", method.service},
-                                  {"method", method.name},
-                                  {"code", kCodes[static_cast<std::size_t>(code)]}});
+    counter = &registry.Counter("tidewheel_rpc_calls_handled_total", "Calls that were answered.",
+                                {{"service", method.service},
+                                 {"method", method.name},
+                                 {"code", kCodes[static_cast<std::size_t>(code)]}});
     slot.store(counter, std::memory_order_release);
   }
   return *counter;

@@ -26,7 +26,8 @@ inline constexpr char kRequestIdKey[] = "x-request-id";
 /// Counts, times and logs calls, and gives each its trace. Thread-safe once the server runs.
 class CallObserver {
  public:
-  CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods);
+  CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods,
+               std::vector<std::string> lean_methods);
 
   /// Makes the methods of these services known, by their descriptors. `blocking` names those whose
   /// handlers all block: their threads carry the trace. Before the server starts.
@@ -38,6 +39,7 @@ class CallObserver {
     std::string service;  // "tidewheel.ingestion.v1.IngestionService".
     std::string name;     // "PushSample".
     bool hot = false;
+    bool lean = false;
     bool blocking = false;
     Counter* started = nullptr;
     Histogram* seconds = nullptr;
@@ -49,10 +51,15 @@ class CallObserver {
   Counter& Handled(Method& method, int code);
 
  private:
+  friend class CallMeter;
+  static std::unique_ptr<Method> Resolve(metrics::Registry& registry, const std::string& service,
+                                         const std::string& name);
+  static Counter& Handled(metrics::Registry& registry, Method& method, int code);
   std::unique_ptr<Method> Make(const std::string& service, const std::string& name, bool blocking);
 
   metrics::Registry& registry_;
   const std::set<std::string> hot_methods_;
+  const std::set<std::string> lean_methods_;
   std::map<std::string, std::unique_ptr<Method>, std::less<>>
       methods_;  // Fixed once the server runs.
   std::unique_ptr<Method> unknown_;

@@ -1,5 +1,6 @@
 #include "tidewheel/inference/oip_grpc/oip_handler.h"
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -12,6 +13,7 @@
 #include "tidewheel/inference/oip_grpc/message_bytes.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/rpc/call.h"
+#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::inference {
@@ -46,12 +48,20 @@ struct InferCall {
   const SharedMemoryTable* regions = nullptr;
   Counter* answers = nullptr;
   Counter* refusals = nullptr;
+  rpc::CallMeter* meter = nullptr;
+  std::chrono::steady_clock::time_point began{};
   MessageBytes message{};
   AnswerForm form{};
 
+  void Finish(const grpc::Status& status) {
+    if (meter != nullptr) {
+      meter->Ended(status.error_code(), std::chrono::steady_clock::now() - began);
+    }
+    reactor->Finish(status);
+  }
   void Refuse(const Error& error) {
     refusals->Add();
-    reactor->Finish(rpc::ToGrpcStatus(error));
+    Finish(rpc::ToGrpcStatus(error));
   }
   void Answer(const Result<InferResponse>& answer) {
     if (!answer) return Refuse(answer.error());
@@ -62,7 +72,7 @@ struct InferCall {
     answers->Add();
     *response = ToByteBuffer(encoded);
     encoded.parts.clear();  // They keep tensors alive.
-    reactor->Finish(grpc::Status::OK);
+    Finish(grpc::Status::OK);
   }
 };
 
@@ -199,6 +209,11 @@ ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
   call->regions = &regions_;
   call->answers = &options_.answers;
   call->refusals = &options_.refusals;
+  if (options_.meter != nullptr) {
+    call->meter = options_.meter;
+    call->began = std::chrono::steady_clock::now();
+    call->meter->Began();
+  }
   const auto message = call->message.Gather(*request);
   ReadInferRequest read;
   const auto parsed =

@@ -13,6 +13,10 @@
 #include "tidewheel/inference/core/model_server.h"
 #include "tidewheel/inference/core/shared_memory.h"
 
+namespace tidewheel::rpc {
+class CallMeter;
+}  // namespace tidewheel::rpc
+
 namespace tidewheel::inference {
 
 namespace internal {
@@ -50,6 +54,7 @@ class OipHandler final : public internal::OipRpcs {
     bool shared_memory = true;            // Whether clients may register regions.
     Counter& answers = Counter::None();   // To ModelInfer.
     Counter& refusals = Counter::None();  // Errors to it.
+    rpc::CallMeter* meter = nullptr;      // Of ModelInfer, where the server leaves that to us.
   };
 
   OipHandler(ModelServer& models, SharedMemoryTable& regions, Options options);

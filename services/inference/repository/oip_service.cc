@@ -101,6 +101,7 @@ Result<void> OipService::Start() {
     log::Warning("configuration of a model", {{"warning", warning}});
   }
 
+  meter_.emplace(metrics_, "inference.GRPCInferenceService", "ModelInfer");
   handler_ = std::make_unique<OipHandler>(
       *models_, regions_,
       OipHandler::Options{.server_version = std::string(CurrentBuild().version),
@@ -108,7 +109,8 @@ Result<void> OipService::Start() {
                           .answers = metrics_.Counter("tidewheel_inference_grpc_answers_total",
                                                       "Answers to ModelInfer over gRPC."),
                           .refusals = metrics_.Counter("tidewheel_inference_grpc_refusals_total",
-                                                       "Errors to ModelInfer over gRPC.")});
+                                                       "Errors to ModelInfer over gRPC."),
+                          .meter = &*meter_});
   registration_ = metrics_.Source([this] { return ModelFamilies(*models_); });
   return {};
 }
@@ -141,6 +143,7 @@ void OipService::AddTo(rpc::ServerOptions& options) const {
     options.hot_methods.emplace_back(method);
   }
   options.hot_methods.emplace_back("ModelInfer");
+  options.lean_methods.emplace_back("ModelInfer");
   options.other_health = [models = models_.get()](const std::string& name) -> std::optional<bool> {
     const auto ready = models->ModelReady(name, "");
     if (!ready) return std::nullopt;

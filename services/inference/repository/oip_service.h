@@ -18,6 +18,7 @@
 #include "tidewheel/inference/oip_grpc/oip_handler.h"
 #include "tidewheel/inference/oip_http/oip_http_server.h"
 #include "tidewheel/metrics/registry.h"
+#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/server.h"
 #include "tidewheel/serving/engine.h"
 
@@ -99,6 +100,7 @@ class OipService {
   std::unique_ptr<ScratchRoot> scratch_;
   std::unique_ptr<RepositoryServer> models_;
   SharedMemoryTable regions_;
+  std::optional<rpc::CallMeter> meter_;
   std::unique_ptr<OipHandler> handler_;
   metrics::Registration registration_;
   std::unique_ptr<OipHttpServer> http_;
