@@ -12,6 +12,24 @@
 #include "must.h"
 #include "tidewheel/serving/engine.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#include <dlfcn.h>
+
+// The engine's thread pool looks for its view of the processors with RTLD_DEEPBIND, which the
+// sanitizer ends a program for: symbols are bound as everywhere else here.
+extern "C" void* __interceptor_dlopen(const char* name, int flags);  // NOLINT
+extern "C" void* dlopen(const char* name, int flags) {
+  return __interceptor_dlopen(name, flags & ~RTLD_DEEPBIND);
+}
+
+// What the engine and its thread pool keep for each thread until the program ends.
+extern "C" const char* __lsan_default_suppressions() {  // NOLINT
+  return "leak:libtbb\nleak:libhwloc\nleak:ov::threading::\n";
+}
+#endif
+#endif
+
 namespace {
 
 using tidewheel::fuzz::Must;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <set>
 #include <span>
@@ -55,7 +56,8 @@ bool IsStandard(const onnx::NodeProto& node) {
 bool KeepsNumbers(const onnx::NodeProto& node) {
   static const std::set<std::string_view> kKinds = {"MaxPool",   "Reshape",   "Flatten", "Squeeze",
                                                     "Unsqueeze", "Transpose", "Identity"};
-  return IsStandard(node) && node.output_size() == 1 && kKinds.count(node.op_type()) > 0;
+  return IsStandard(node) && node.input_size() > 0 && node.output_size() == 1 &&
+         kKinds.count(node.op_type()) > 0;
 }
 
 /// The graph's names: who makes a tensor, who takes it, which are constants.
@@ -192,8 +194,13 @@ void AddFloats(onnx::GraphProto& graph, const std::string& name, std::span<const
 }
 
 /// name_8 (int8) and name_scale, one for each channel along `axis`.
-void AddWeights(onnx::GraphProto& graph, const onnx::TensorProto& weight,
-                std::span<const float> numbers, std::int64_t axis, const std::string& name) {
+Result<void> AddWeights(onnx::GraphProto& graph, const onnx::TensorProto& weight,
+                        std::span<const float> numbers, std::int64_t axis,
+                        const std::string& name) {
+  if (!std::all_of(numbers.begin(), numbers.end(), [](float one) { return std::isfinite(one); })) {
+    return Error{ErrorCode::kFailedPrecondition,
+                 "weight \"" + weight.name() + "\" holds what is no finite number"};
+  }
   std::size_t inner = 1;
   for (int i = static_cast<int>(axis) + 1; i < weight.dims_size(); ++i) {
     inner *= static_cast<std::size_t>(weight.dims(i));
@@ -204,7 +211,11 @@ void AddWeights(onnx::GraphProto& graph, const onnx::TensorProto& weight,
   for (std::size_t i = 0; i < numbers.size(); ++i) {
     scales[channel_of(i)] = std::max(scales[channel_of(i)], std::abs(numbers[i]));
   }
-  for (float& scale : scales) scale = scale > 0 ? scale / kWeightLevels : 1.0F;
+  // What is so small that its scale is hardly a number is written as zeros.
+  for (float& scale : scales) {
+    scale /= kWeightLevels;
+    if (scale < std::numeric_limits<float>::min()) scale = 1.0F;
+  }
 
   std::string bytes(numbers.size(), '\0');
   for (std::size_t i = 0; i < numbers.size(); ++i) {
@@ -217,6 +228,7 @@ void AddWeights(onnx::GraphProto& graph, const onnx::TensorProto& weight,
   for (const auto size : weight.dims()) tensor.add_dims(size);
   tensor.set_raw_data(bytes);
   AddFloats(graph, name + "_scale", scales, false);
+  return {};
 }
 
 onnx::NodeProto MakeNode(const char* op, const std::string& name,
@@ -332,7 +344,9 @@ Result<std::string> QuantizeOnnx(std::string_view onnx,
       const onnx::TensorProto weight = *tensor;  // The list grows.
       const auto numbers = FloatsOf(weight);
       if (!numbers) return numbers.error();
-      AddWeights(graph, weight, *numbers, candidate.axis, name);
+      if (const auto added = AddWeights(graph, weight, *numbers, candidate.axis, name); !added) {
+        return added.error();
+      }
       onnx::NodeProto wide = MakeNode("DequantizeLinear", name, {name + "_8", name + "_scale"});
       auto& axis = *wide.add_attribute();
       axis.set_name("axis");

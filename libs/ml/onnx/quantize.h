@@ -35,7 +35,7 @@ Result<std::string> WithObservedOutputs(std::string_view onnx,
 /// decides the answer. Ports keep their names, types and shapes. The same input gives the same
 /// bytes.
 /// kInvalidArgument: no ONNX model, or a range that is missing or not finite; kFailedPrecondition:
-/// as above, or nothing to quantize.
+/// as above, nothing to quantize, or a weight that is not finite.
 Result<std::string> QuantizeOnnx(std::string_view onnx,
                                  const std::map<std::string, ActivationRange>& ranges);
 

@@ -66,6 +66,40 @@ TEST(QuantizeOnnxTest, RangesThatAreMissingOrNoneAreNamed) {
       QuantizeOnnx(Net().Bytes(), {{"x", {0, infinity}}, {"r1", {0, 6}}, {"c2", {-3, 3}}}).ok());
 }
 
+TEST(QuantizeOnnxTest, WeightsThatAreNoNumbersAreRefusedAndTinyOnesAreZeros) {
+  const auto quantized = [](float odd) {
+    return QuantizeOnnx(OnnxMaker(13)
+                            .Input("x", type::kFloat, {1, 1, 8, 8})
+                            .Output("y", type::kFloat, {1, 2, 8, 8})
+                            .Weights("w", {2, 1, 1, 1}, {odd, 0})
+                            .Node("Conv", {"x", "w"}, {"y"})
+                            .Bytes(),
+                        {{"x", {0, 1}}});
+  };
+  for (const float odd :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    const auto refused = quantized(odd);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kFailedPrecondition);
+    EXPECT_THAT(refused.error().message, HasSubstr("weight \"w\""));
+  }
+  const auto tiny = quantized(std::numeric_limits<float>::denorm_min());
+  ASSERT_TRUE(tiny.ok()) << tiny.error().message;
+  EXPECT_TRUE(CheckOnnx(*tiny, {}).ok());
+}
+
+TEST(QuantizeOnnxTest, ANodeThatTakesNothingIsAsFarAsRoundingGoes) {
+  const auto tensors = TensorsToObserve(OnnxMaker(13)
+                                            .Input("x", type::kFloat, {1, 1, 8, 8})
+                                            .Output("y", type::kFloat, {1, 2, 8, 8})
+                                            .Weights("w", {2, 1, 1, 1}, {1, 2})
+                                            .Node("MaxPool", {}, {"p"})
+                                            .Node("Conv", {"p", "w"}, {"y"})
+                                            .Bytes());
+  ASSERT_TRUE(tensors.ok()) << tensors.error().message;
+  EXPECT_THAT(*tensors, ElementsAre("p"));
+}
+
 TEST(QuantizeOnnxTest, OldOpsetsAndGraphsWithoutWorkAreRefused) {
   EXPECT_EQ(TensorsToObserve(Net(12).Bytes()).error().code, ErrorCode::kFailedPrecondition);
   const std::string empty = OnnxMaker(13)
