@@ -79,12 +79,13 @@ export function decisions(list) {
   if (list.length === 0) return null;
   return el("details", {dataset: {key: "decisions"}},
     el("summary", {dataset: {key: "decisions-summary"}}, `${count(list.length)} decisions, also those against a cycle`),
-    table("Decisions, newest first", ["When", "Task", "Outcome", "Why"], list.map((decision) =>
+    table("Decisions, newest first", ["When", "Task", "Outcome", "Why", "Who"], list.map((decision) =>
       el("tr", {dataset: {decision: decision.decision_id}},
         el("th", {scope: "row"}, ago(decision.decided_at), el("small", {}, words(decision.trigger))),
         el("td", {}, decision.task),
         el("td", {}, pill(words(decision.outcome), decision.outcome === "started" ? "accent" : ""), decision.because && el("small", {}, words(decision.because))),
-        el("td", {}, withIds(decision.reason))))));
+        el("td", {}, withIds(decision.reason)),
+        el("td", {}, decision.actor ? withIds(decision.actor) : "–")))));
 }
 
 // One cycle.
@@ -106,8 +107,15 @@ export function cyclePage(cycle, facts) {
       buttons(cycleActions(cycle, facts.signOffs), `cycle of ${cycle.task}, …${String(cycle.cycle_id).slice(-8)}`)),
     el("ol", {class: "timeline"},
       cycle.alert_id && step("Alert", facts.alert.value?.alert?.raised_at, null, "", evidence(facts.alert)),
-      (cycle.steps ?? []).map((entry) => step(stateOf(entry.state), entry.entered_at, entry.left_at ?? now, entry.result,
-        details(entry.details), forState(entry, cycle, facts), !entry.left_at && !cycle.ended_at && pill("now", "accent")))));
+      inTime((cycle.steps ?? []).map((entry) => ({at: entry.entered_at, shown: step(stateOf(entry.state), entry.entered_at, entry.left_at ?? now, entry.result,
+        details(entry.details), forState(entry, cycle, facts), !entry.left_at && !cycle.ended_at && pill("now", "accent"))})),
+      (cycle.decisions ?? []).filter((entry) => entry.outcome !== "started").map((entry) => ({at: entry.decided_at,
+        shown: step(words(entry.outcome), entry.decided_at, null, entry.reason, entry.actor && el("p", {}, "by ", withIds(entry.actor)))})))));
+}
+
+// What people decided stands between the steps, when they did.
+function inTime(steps, decided) {
+  return [...steps, ...decided].sort((a, b) => Date.parse(a.at) - Date.parse(b.at) || 0).map((entry) => entry.shown);
 }
 
 function fact(name, ...text) {

@@ -112,6 +112,14 @@ void PrintCycle(const v1::Cycle& cycle) {
     }
     Print("\n" + gate.Text());
   }
+  if (cycle.decisions_size() > 0) {
+    Table decisions({"DECIDED", "OUTCOME", "BY", "IN WORDS"});
+    for (const auto& decision : cycle.decisions()) {
+      decisions.Add({FormatTime(decision.decided_at()), decision.outcome(), decision.actor(),
+                     decision.reason()});
+    }
+    Print("\n" + decisions.Text());
+  }
   if (cycle.steps_size() > 0) {
     Table steps({"STEP", "ENTERED", ">SECONDS", "RESULT", "DETAILS"});
     for (const auto& step : cycle.steps()) {
@@ -289,11 +297,12 @@ Result<ExitStatus> ListDecisions(CommandLine& line, const CycleOptions& options)
     Print(ToJson(*list));
     return ExitStatus::kOk;
   }
-  Table table({"DECIDED", "TASK", "TRIGGER", "ALERT", "STARTED", "BECAUSE", "IN WORDS", "CYCLE"});
+  Table table(
+      {"DECIDED", "TASK", "TRIGGER", "ALERT", "OUTCOME", "BY", "BECAUSE", "IN WORDS", "CYCLE"});
   for (const auto& decision : list->decisions()) {
     table.Add({FormatTime(decision.decided_at()), decision.task(), decision.trigger(),
-               decision.alert_id(), decision.outcome() == "started" ? "yes" : "no",
-               decision.because(), decision.reason(), decision.cycle_id()});
+               decision.alert_id(), decision.outcome(), decision.actor(), decision.because(),
+               decision.reason(), decision.cycle_id()});
   }
   Print(table.Text());
   RemarkOnRest(list->next_page_token());
@@ -357,21 +366,26 @@ void AddCycleCommands(CommandLine& line) {
   options = std::make_shared<CycleOptions>();
   command = line.AddCommand(group, "pause", "Take no further step of a cycle");
   command->add_option("ID", options->cycle, "Its id")->required();
+  command->add_option("--reason", options->reason, "For the record");
   line.OnRun(command, [&line, options] { return Change(line, *options, &Stub::PauseCycle); });
 
   options = std::make_shared<CycleOptions>();
   command = line.AddCommand(group, "resume", "Go on with a paused cycle");
   command->add_option("ID", options->cycle, "Its id")->required();
+  command->add_option("--reason", options->reason, "For the record");
   line.OnRun(command, [&line, options] { return Change(line, *options, &Stub::ResumeCycle); });
 
   options = std::make_shared<CycleOptions>();
   command = line.AddCommand(group, "retry", "Take up a failed cycle where it failed");
   command->add_option("ID", options->cycle, "Its id")->required();
+  command->add_option("--reason", options->reason, "For the record");
   line.OnRun(command, [&line, options] { return Change(line, *options, &Stub::RetryCycle); });
 
   options = std::make_shared<CycleOptions>();
-  command = line.AddCommand(group, "decisions",
-                            "Every time that a cycle could have been started, and why or why not");
+  command = line.AddCommand(
+      group, "decisions",
+      "Every time that a cycle could have been started, and why or why not; and what "
+      "people decided about one");
   command->add_option("--task", options->task, "Of this task only");
   AddLimit(command, &options->limit);
   line.OnRun(command, [&line, options] { return ListDecisions(line, *options); });

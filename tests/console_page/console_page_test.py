@@ -214,6 +214,8 @@ class ConsolePageTest(unittest.TestCase):
         self.do("resume")  # Who it is need not be said twice.
         eventually(lambda: self.actions() == ["Pause", "Cancel"])
         self.assertIn("resumed by ann", self.one("[data-shown]").text)
+        self.assertEqual([step.get_attribute("data-step") for step in self.all("[data-step]")][-2:], ["paused", "resumed"])
+        self.assertIn("by ann", self.one("[data-step=paused]").text)
         self.do("cancel", reason=HOSTILE)
         eventually(lambda: self.actions() == [])
         self.assertIn("cancelled by ann: " + HOSTILE, self.one("[data-shown]").get_property("textContent"))

@@ -505,6 +505,7 @@ class Cycles final : public training::CycleService::Service {
       const auto changed = changed_.find(id);
       if (changed == changed_.end()) return true;
       cycle->set_paused(changed->second.paused());
+      *cycle->mutable_decisions() = changed->second.decisions();
       cycle->set_reason(changed->second.reason());
       if (changed->second.state() != training::CYCLE_STATE_UNSPECIFIED) {
         cycle->set_state(changed->second.state());
@@ -518,39 +519,45 @@ class Cycles final : public training::CycleService::Service {
     return false;
   }
   template <typename Request, typename Response, typename Change>
-  Status Act(const Request& request, Response* response, const Change& change) {
+  Status Act(const std::string& outcome, const Request& request, Response* response,
+             const Change& change) {
     const std::lock_guard lock(mutex_);
     training::Cycle cycle;
     if (!Known(request.cycle_id(), &cycle)) return {grpc::StatusCode::NOT_FOUND, "no such cycle"};
     training::Cycle& changed = changed_[request.cycle_id()];
     change(changed);
+    auto* decision = changed.add_decisions();
+    decision->set_outcome(outcome);
+    decision->set_actor(request.actor());
+    decision->set_reason(request.reason());
+    SetAgo(decision->mutable_decided_at(), 0);
     Known(request.cycle_id(), response->mutable_cycle());
     return Status::OK;
   }
   Status PauseCycle(ServerContext*, const training::PauseCycleRequest* request,
                     training::PauseCycleResponse* response) override {
-    return Act(*request, response, [&](training::Cycle& changed) {
+    return Act("paused", *request, response, [&](training::Cycle& changed) {
       changed.set_paused(true);
       changed.set_reason("paused by " + request->actor());
     });
   }
   Status ResumeCycle(ServerContext*, const training::ResumeCycleRequest* request,
                      training::ResumeCycleResponse* response) override {
-    return Act(*request, response, [&](training::Cycle& changed) {
+    return Act("resumed", *request, response, [&](training::Cycle& changed) {
       changed.set_paused(false);
       changed.set_reason("resumed by " + request->actor());
     });
   }
   Status CancelCycle(ServerContext*, const training::CancelCycleRequest* request,
                      training::CancelCycleResponse* response) override {
-    return Act(*request, response, [&](training::Cycle& changed) {
+    return Act("cancelled", *request, response, [&](training::Cycle& changed) {
       changed.set_state(training::CYCLE_STATE_CANCELLED);
       changed.set_reason("cancelled by " + request->actor() + ": " + request->reason());
     });
   }
   Status RetryCycle(ServerContext*, const training::RetryCycleRequest* request,
                     training::RetryCycleResponse* response) override {
-    return Act(*request, response, [&](training::Cycle& changed) {
+    return Act("retried", *request, response, [&](training::Cycle& changed) {
       changed.set_state(training::CYCLE_STATE_TRAINING);
       changed.set_reason("retried by " + request->actor());
     });

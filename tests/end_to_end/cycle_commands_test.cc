@@ -162,6 +162,25 @@ class CycleCommandsTest : public PlatformTest {
     EXPECT_EQ(cycle.state(), state) << cycle.ShortDebugString();
   }
 
+  /// Gives the last of what was leased back: it waits again, for whoever asks next.
+  void GiveOneBack(const std::string& batch, labeling::v1::LeaseItemsResponse* leased) {
+    const auto last = leased->items(leased->items_size() - 1);
+    leased->mutable_items()->RemoveLast();
+    const auto queue = [&](const std::string& state) {
+      return Say({"label", "queue", "--batch", batch, "--state", state});
+    };
+    EXPECT_THAT(queue("leased"), AllOf(HasSubstr(last.sample_id()), HasSubstr("ann")));
+    EXPECT_THAT(Say({"label", "release", last.lease_id(), "--as", "ann"}),
+                HasSubstr("1 given back"));
+    EXPECT_THAT(queue("waiting"), HasSubstr(last.sample_id()));
+    EXPECT_THAT(queue("leased"), ::testing::Not(HasSubstr(last.sample_id())));
+    EXPECT_THAT(Say({"label", "queue", "--batch", NewUuid()}),
+                ::testing::Not(HasSubstr(last.sample_id())));
+    const auto again = Cli({"label", "release", last.lease_id(), "--as", "ann"});
+    EXPECT_EQ(again.status, 3) << again.output << again.errors;
+    EXPECT_THAT(again.output, HasSubstr("0 given back"));
+  }
+
   /// Two models, the first of which serves.
   void MakeModels() {
     Wheel wheel(*platform_, kTask);
@@ -200,6 +219,7 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
   ASSERT_NE(platform_, nullptr);
   MakeModels();
   if (HasFatalFailure()) return;
+  std::string third;
 
   {
     SCOPED_TRACE("a given candidate that the gate says no to");
@@ -225,6 +245,11 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
     EXPECT_THAT(Say({"cycle", "cancel", id, "--reason", "a rehearsal", "--actor", "bob"}),
                 HasSubstr("cancelled"));
     EXPECT_THAT(Show(id).reason(), HasSubstr("cancelled by bob: a rehearsal"));
+    for (const auto& told : {Say({"cycle", "show", id}), Say({"cycle", "decisions"})}) {
+      EXPECT_THAT(told, AllOf(HasSubstr("paused"), HasSubstr("ann"), HasSubstr("bob")));
+    }
+    EXPECT_THAT(Say({"trace", "cycle", id}),
+                AllOf(HasSubstr("paused by ann"), HasSubstr("cancelled by bob: a rehearsal")));
     Say({"cycle", "cancel", id});  // Again changes nothing.
     EXPECT_THAT(Refuse({"cycle", "retry", id}), HasSubstr("fail"));
     EXPECT_THAT(Refuse({"cycle", "resume", id}), HasSubstr("ended"));
@@ -240,11 +265,28 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
     EXPECT_EQ(Show(id).failed_in(), training::v1::CYCLE_STATE_TRAINING);
     EXPECT_THAT(Say({"cycle", "show", id}), HasSubstr("failed in"));
     std::filesystem::remove(broken_);
-    Say({"cycle", "retry", id});
+    Say({"cycle", "retry", id, "--actor", "eve", "--reason", "it can be executed again"});
+    EXPECT_THAT(Say({"trace", "cycle", id}), HasSubstr("retried by eve: it can be executed again"));
     EXPECT_EQ(Cli({"cycle", "watch", id}).status, 1);
     WaitFor(id, training::v1::CYCLE_STATE_REJECTED);
     EXPECT_GT(Show(id).cost().cpu_seconds(), 0);
     EXPECT_THAT(Refuse({"cycle", "cancel", id}), HasSubstr("ended"));
+    third = Show(id).candidate_model_version_id();
+  }
+  {
+    SCOPED_TRACE("its candidate past the gate, and refused by somebody who must sign");
+    const auto id = Start({"--candidate", third, "--override-reason", "a rehearsal"});
+    WaitFor(id, training::v1::CYCLE_STATE_AWAITING_SIGN_OFF);
+    EXPECT_THAT(Refuse({"models", "sign", third, "--role", "safety", "--as", "bob", "--refuse"}),
+                HasSubstr("reason"));
+    EXPECT_EQ(Show(id).state(), training::v1::CYCLE_STATE_AWAITING_SIGN_OFF);
+    EXPECT_THAT(Say({"models", "sign", third, "--role", "safety", "--as", "bob", "--refuse",
+                     "--reason", "blind at night"}),
+                HasSubstr("refused by bob"));
+    WaitFor(id, training::v1::CYCLE_STATE_REJECTED);
+    EXPECT_THAT(Show(id).reason(), HasSubstr("safety"));
+    EXPECT_THAT(Say({"models", "signatures", third}),
+                AllOf(HasSubstr("refused"), HasSubstr("blind at night")));
   }
   {
     SCOPED_TRACE("the given candidate again, past the gate");
@@ -275,7 +317,7 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
     }
     EXPECT_THAT(Say({"deployments"}), HasSubstr(second_));
     EXPECT_THAT(Say({"rollout", "show", kTask}), HasSubstr("no candidate"));
-    EXPECT_THAT(Say({"audit", "list", "--json"}), HasSubstr("the lamps are new"));
+    EXPECT_THAT(Say({"audit", "list"}), HasSubstr("override_reason: the lamps are new"));
     EXPECT_THAT(Say({"trace", "cycle", id}), AllOf(HasSubstr(id), HasSubstr(second_)));
     EXPECT_THAT(Refuse({"trace", "cycle", NewUuid()}), HasSubstr("cycle"));
     Wheel wheel(*platform_, kTask);
@@ -315,6 +357,9 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
       options.ignore_unknown_fields = true;  // Such as where the picture was saved.
       ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(end.output, &leased, options).ok())
           << end.output;
+      if (judged == 0 && leased.items_size() > 1) {
+        GiveOneBack(Show(id).batch_id(), &leased);
+      }
       std::vector<std::string> votes = {"label", "submit", "--as", "ann"};
       for (const auto& item : leased.items()) {
         std::ifstream file(folder + "/" + item.lease_id() + ".pgm", std::ios::binary);
@@ -346,6 +391,14 @@ TEST_F(CycleCommandsTest, PeopleLeadCyclesFromTheirStartToTheirEnd) {
                       HasSubstr("12 of 12 samples labeled")));
     EXPECT_THAT(Say({"trace", "cycle", id}),
                 AllOf(HasSubstr(alert), HasSubstr(cycle.candidate_model_version_id())));
+
+    EXPECT_THAT(Say({"alerts", "resolve", alert, "--reason", "the lamps stay as they are",
+                     "--actor", "bob"}),
+                HasSubstr("resolved"));
+    EXPECT_THAT(Say({"alerts", "list", "--state", "resolved"}), HasSubstr(alert));
+    EXPECT_THAT(Say({"alerts", "show", alert}),
+                AllOf(HasSubstr("bob"), HasSubstr("the lamps stay as they are")));
+    EXPECT_THAT(Refuse({"alerts", "resolve", NewUuid(), "--reason", "gone"}), HasSubstr("alert"));
   }
   EXPECT_THAT(Say({"audit", "verify"}), HasSubstr("entries"));
 }

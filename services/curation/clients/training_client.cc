@@ -130,6 +130,11 @@ Result<CycleFacts> TrainingClient::FindCycle(const std::string& id, std::size_t 
     facts.chosen.push_back({sample.sample_id(), sample.reason()});
   }
   for (const auto& [reason, count] : cycle.acquired()) facts.acquired += count;
+  for (const auto& decision : cycle.decisions()) {
+    const auto at = rpc::FromProto(decision.decided_at());
+    facts.decisions.push_back(
+        {at ? *at : Timestamp{}, decision.outcome(), decision.actor(), decision.reason()});
+  }
   return facts;
 }
 

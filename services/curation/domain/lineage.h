@@ -88,7 +88,14 @@ struct CycleFacts {
     std::string reason;  // "drifted" and so on.
   };
   std::vector<Chosen> chosen;  // The first ones.
-  std::uint64_t acquired = 0;  // All of them.
+  struct Decided {
+    Timestamp at{};
+    std::string outcome;  // "started", "paused" and so on.
+    std::string actor;
+    std::string reason;
+  };
+  std::vector<Decided> decisions;  // In their order.
+  std::uint64_t acquired = 0;      // All of them.
 };
 
 struct SampleFacts {

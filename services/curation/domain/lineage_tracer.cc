@@ -126,6 +126,12 @@ LineageNode NodeOf(const CycleFacts& facts) {
   if (facts.harmed_requests > 0) {
     Put(node, "harmed_requests", std::to_string(facts.harmed_requests));
   }
+  // Attributes are told by name: the time keeps them in their order.
+  for (const auto& decided : facts.decisions) {
+    Put(node, "decided " + FormatUtc(decided.at),
+        decided.outcome + (decided.actor.empty() ? "" : " by " + decided.actor) +
+            (decided.reason.empty() ? "" : ": " + decided.reason));
+  }
   return node;
 }
 

@@ -1,5 +1,6 @@
 #include "tidewheel/curation/domain/lineage_tracer.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -204,11 +205,20 @@ TEST_F(LineageTracerTest, ACycleLeadsToItsAlertItsSamplesItsGateAndWhatItMade) {
   cycle.criteria = {{"better_on_new", "pass: 9 pairs won"}};
   cycle.chosen = {{"sample-0", "drifted"}, {"sample-2", "random"}};
   cycle.acquired = 2;
+  cycle.decisions = {
+      {Timestamp(std::chrono::seconds(10)), "started", "alert:alert-1", "damage 0.2"},
+      {Timestamp(std::chrono::seconds(20)), "paused", "ann", ""}};
   world_.cycles["cycle-1"] = cycle;
 
   const auto traced = tracer_.TraceCycle("cycle-1", 5);
   ASSERT_TRUE(traced.ok()) << traced.error().message;
   EXPECT_EQ(traced->nodes.front().kind, "cycle");
+  std::vector<std::string> decided;
+  for (const auto& [name, value] : traced->nodes.front().attributes) {
+    if (name.starts_with("decided ")) decided.push_back(value);
+  }
+  EXPECT_THAT(decided,
+              ::testing::ElementsAre("started by alert:alert-1: damage 0.2", "paused by ann"));
   std::map<std::string, int> kinds;
   for (const auto& node : traced->nodes) ++kinds[node.kind];
   EXPECT_EQ(kinds["alert"], 1);

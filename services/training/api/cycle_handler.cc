@@ -13,7 +13,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kWatchInterval{300};
 constexpr std::chrono::milliseconds kCancelLook{50};
-constexpr std::size_t kMaxReason = 500;
 
 constexpr std::array kStates{
     std::pair{CycleState::kTriggered, v1::CYCLE_STATE_TRIGGERED},
@@ -43,6 +42,21 @@ std::optional<CycleState> StateFromProto(v1::CycleState state) {
     if (proto == state) return known;
   }
   return std::nullopt;
+}
+
+v1::Decision DecisionToProto(const Decision& decision) {
+  v1::Decision out;
+  out.set_decision_id(decision.id);
+  out.set_task(decision.task);
+  *out.mutable_decided_at() = rpc::ToProto(decision.decided_at);
+  out.set_trigger(decision.trigger);
+  out.set_alert_id(decision.alert_id);
+  out.set_outcome(std::string(Name(decision.outcome)));
+  out.set_because(decision.because);
+  out.set_reason(decision.reason);
+  out.set_cycle_id(decision.cycle_id);
+  out.set_actor(decision.actor);
+  return out;
 }
 
 Result<PageRequest> PageFromProto(std::int32_t size, const std::string& token) {
@@ -95,6 +109,7 @@ v1::Cycle CycleHandler::ToProto(const Cycle& cycle) const {
   out.set_actor(cycle.actor);
   if (cycle.failed_in) out.set_failed_in(StateToProto(*cycle.failed_in));
   out.set_harmed_requests(cycle.harmed_requests);
+  for (const auto& decision : cycle.decisions) *out.add_decisions() = DecisionToProto(decision);
   return out;
 }
 
@@ -172,11 +187,9 @@ grpc::Status CycleHandler::WatchCycle(grpc::ServerContext* context,
 grpc::Status CycleHandler::CancelCycle(grpc::ServerContext* context,
                                        const v1::CancelCycleRequest* request,
                                        v1::CancelCycleResponse* response) {
-  const std::string reason = "cancelled by " +
-                             (request->actor().empty() ? "somebody" : request->actor()) +
-                             (request->reason().empty() ? "" : ": " + request->reason());
-  auto cycle =
-      store_.RequestCancel(request->cycle_id(), reason.substr(0, kMaxReason), clock_.Now());
+  const CycleAsk ask{request->actor(), request->reason(), clock_.Now()};
+  if (const auto checked = CheckAsk(ask); !checked) return rpc::ToGrpcStatus(checked.error());
+  auto cycle = store_.RequestCancel(request->cycle_id(), ask);
   const auto deadline = std::chrono::steady_clock::now() + cancel_wait_;
   Pause pause;
   while (cycle && !HasEnded(cycle->state) && std::chrono::steady_clock::now() < deadline &&
@@ -193,7 +206,9 @@ grpc::Status CycleHandler::CancelCycle(grpc::ServerContext* context,
 grpc::Status CycleHandler::PauseCycle(grpc::ServerContext* /*context*/,
                                       const v1::PauseCycleRequest* request,
                                       v1::PauseCycleResponse* response) {
-  const auto cycle = store_.Pause(request->cycle_id(), clock_.Now());
+  const CycleAsk ask{request->actor(), request->reason(), clock_.Now()};
+  if (const auto checked = CheckAsk(ask); !checked) return rpc::ToGrpcStatus(checked.error());
+  const auto cycle = store_.Pause(request->cycle_id(), ask);
   if (!cycle) return rpc::ToGrpcStatus(cycle.error());
 
   *response->mutable_cycle() = ToProto(*cycle);
@@ -203,7 +218,9 @@ grpc::Status CycleHandler::PauseCycle(grpc::ServerContext* /*context*/,
 grpc::Status CycleHandler::ResumeCycle(grpc::ServerContext* /*context*/,
                                        const v1::ResumeCycleRequest* request,
                                        v1::ResumeCycleResponse* response) {
-  const auto cycle = store_.Resume(request->cycle_id(), clock_.Now());
+  const CycleAsk ask{request->actor(), request->reason(), clock_.Now()};
+  if (const auto checked = CheckAsk(ask); !checked) return rpc::ToGrpcStatus(checked.error());
+  const auto cycle = store_.Resume(request->cycle_id(), ask);
   if (!cycle) return rpc::ToGrpcStatus(cycle.error());
 
   *response->mutable_cycle() = ToProto(*cycle);
@@ -213,7 +230,9 @@ grpc::Status CycleHandler::ResumeCycle(grpc::ServerContext* /*context*/,
 grpc::Status CycleHandler::RetryCycle(grpc::ServerContext* /*context*/,
                                       const v1::RetryCycleRequest* request,
                                       v1::RetryCycleResponse* response) {
-  const auto cycle = store_.Retry(request->cycle_id(), clock_.Now());
+  const CycleAsk ask{request->actor(), request->reason(), clock_.Now()};
+  if (const auto checked = CheckAsk(ask); !checked) return rpc::ToGrpcStatus(checked.error());
+  const auto cycle = store_.Retry(request->cycle_id(), ask);
   if (!cycle) return rpc::ToGrpcStatus(cycle.error());
 
   *response->mutable_cycle() = ToProto(*cycle);
@@ -230,16 +249,7 @@ grpc::Status CycleHandler::ListDecisions(grpc::ServerContext* /*context*/,
   if (!decisions) return rpc::ToGrpcStatus(decisions.error());
 
   for (const auto& decision : decisions->items) {
-    auto* added = response->add_decisions();
-    added->set_decision_id(decision.id);
-    added->set_task(decision.task);
-    *added->mutable_decided_at() = rpc::ToProto(decision.decided_at);
-    added->set_trigger(decision.trigger);
-    added->set_alert_id(decision.alert_id);
-    added->set_outcome(decision.started ? "started" : "not_started");
-    added->set_because(decision.because);
-    added->set_reason(decision.reason);
-    added->set_cycle_id(decision.cycle_id);
+    *response->add_decisions() = DecisionToProto(decision);
   }
   response->set_next_page_token(decisions->next_token);
   return grpc::Status::OK;

@@ -133,6 +133,8 @@ TEST_F(CycleHandlerTest, PausesResumesCancelsAndRetries) {
   const std::string id = Start().cycle().cycle_id();
   v1::PauseCycleRequest pause;
   pause.set_cycle_id(id);
+  pause.set_actor("bob");
+  pause.set_reason("lunch");
   v1::PauseCycleResponse paused;
   ASSERT_TRUE(Call(&v1::CycleService::Stub::PauseCycle, pause, &paused).ok());
   EXPECT_TRUE(paused.cycle().paused());
@@ -157,6 +159,26 @@ TEST_F(CycleHandlerTest, PausesResumesCancelsAndRetries) {
   ASSERT_TRUE(Call(&v1::CycleService::Stub::CancelCycle, cancel, &cancelled).ok());
   EXPECT_TRUE(store_.Get(id).cancel_requested);
   EXPECT_EQ(store_.Get(id).cancel_reason, "cancelled by ann: enough");
+
+  std::vector<std::string> told;
+  for (const auto& decision : cancelled.cycle().decisions()) {
+    told.push_back(decision.outcome() + " by " + decision.actor() + ": " + decision.reason());
+  }
+  EXPECT_THAT(told, ::testing::ElementsAre(HasSubstr("started by ann"), "paused by bob: lunch",
+                                           "resumed by : ", "cancelled by ann: enough"));
+}
+
+TEST_F(CycleHandlerTest, RefusesAnActorThatIsNoName) {
+  v1::PauseCycleRequest pause;
+  pause.set_cycle_id(Start().cycle().cycle_id());
+  v1::PauseCycleResponse paused;
+  for (const std::string& actor : {std::string(257, 'a'), std::string("a\0b", 3)}) {
+    pause.set_actor(actor);
+    const auto status = Call(&v1::CycleService::Stub::PauseCycle, pause, &paused);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), HasSubstr("actor"));
+  }
+  EXPECT_FALSE(store_.Get(pause.cycle_id()).paused);
 }
 
 TEST_F(CycleHandlerTest, AWatcherSeesTheEndOfTheCycle) {

@@ -172,6 +172,10 @@ Result<TaskPolicy> RegistryModelDesk::FindTask(const std::string& task, std::uin
                  .tests = TestsFrom(spec.gate())};
   policy.slice_keys = {spec.gate().slice_keys().begin(), spec.gate().slice_keys().end()};
   policy.cycle = CycleFrom(spec.cycle());
+  // With a key, clients may name any split.
+  const bool by_key = !spec.splits().metadata_key().empty();
+  policy.has_test_split = by_key || spec.splits().test_share() > 0;
+  policy.has_validation_split = by_key || spec.splits().validation_share() > 0;
   return policy;
 }
 

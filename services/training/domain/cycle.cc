@@ -21,21 +21,43 @@ constexpr std::array kNames{
     std::pair{CycleState::kRolledBack, std::string_view("rolled_back")},
     std::pair{CycleState::kCancelled, std::string_view("cancelled")},
     std::pair{CycleState::kFailed, std::string_view("failed")}};
+constexpr std::array kOutcomes{
+    std::pair{DecisionOutcome::kNotStarted, std::string_view("not_started")},
+    std::pair{DecisionOutcome::kStarted, std::string_view("started")},
+    std::pair{DecisionOutcome::kPaused, std::string_view("paused")},
+    std::pair{DecisionOutcome::kResumed, std::string_view("resumed")},
+    std::pair{DecisionOutcome::kRetried, std::string_view("retried")},
+    std::pair{DecisionOutcome::kCancelled, std::string_view("cancelled")},
+    std::pair{DecisionOutcome::kWentOn, std::string_view("went_on")}};
 
-}  // namespace
-
-std::string_view Name(CycleState state) {
-  for (const auto& [known, name] : kNames) {
-    if (known == state) return name;
+template <typename Names, typename Value>
+std::string_view NameIn(const Names& names, Value value) {
+  for (const auto& [known, name] : names) {
+    if (known == value) return name;
   }
   return "";
 }
 
-std::optional<CycleState> CycleStateFrom(std::string_view name) {
-  for (const auto& [state, known] : kNames) {
-    if (known == name) return state;
+template <typename Value, typename Names>
+std::optional<Value> ValueIn(const Names& names, std::string_view name) {
+  for (const auto& [value, known] : names) {
+    if (known == name) return value;
   }
   return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view Name(CycleState state) { return NameIn(kNames, state); }
+
+std::optional<CycleState> CycleStateFrom(std::string_view name) {
+  return ValueIn<CycleState>(kNames, name);
+}
+
+std::string_view Name(DecisionOutcome outcome) { return NameIn(kOutcomes, outcome); }
+
+std::optional<DecisionOutcome> DecisionOutcomeFrom(std::string_view name) {
+  return ValueIn<DecisionOutcome>(kOutcomes, name);
 }
 
 bool HasEnded(CycleState state) { return state >= CycleState::kPromoted; }

@@ -51,6 +51,38 @@ struct CycleStep {
   std::map<std::string, std::string> details;
 };
 
+/// What was decided: whether a cycle starts, what people do to one that is there, and where it goes
+/// on by itself without what it would wait for.
+enum class DecisionOutcome {
+  kNotStarted,
+  kStarted,
+  kPaused,
+  kResumed,
+  kRetried,
+  kCancelled,
+  kWentOn
+};
+/// "not_started", "paused" and so on: words of tables and of the wire.
+std::string_view Name(DecisionOutcome outcome);
+std::optional<DecisionOutcome> DecisionOutcomeFrom(std::string_view name);
+
+/// One time that a cycle could have been started, or that somebody decided about one.
+struct Decision {
+  std::string id;
+  std::string task;
+  Timestamp decided_at{};
+  std::string trigger;  // As of cycles; "hand" of what people do to one.
+  std::string alert_id;
+  std::string event;  // Together with trigger and alert: decided once.
+  DecisionOutcome outcome = DecisionOutcome::kNotStarted;
+  std::string because;  // A word; of decisions against a cycle.
+  std::string reason;   // In words, with the figures.
+  std::string cycle_id;
+  std::string actor;  // Who asked; "alert:<id>" of alerts, empty: the policy alone.
+
+  bool Started() const { return outcome == DecisionOutcome::kStarted; }
+};
+
 /// One turn of the loop.
 struct Cycle {
   std::string id;
@@ -99,7 +131,8 @@ struct Cycle {
 
   Timestamp started_at{};
   std::optional<Timestamp> ended_at;
-  std::vector<CycleStep> steps;  // In their order; the last one goes on.
+  std::vector<CycleStep> steps;     // In their order; the last one goes on.
+  std::vector<Decision> decisions;  // About it, in their order; the first one started it.
 
   /// What a retried cycle's ids end with, so that it does not meet what it took back.
   std::string IdSuffix() const {
@@ -117,20 +150,6 @@ struct CycleSample {
   std::string reason;  // "uncertain", "drifted", "slice", "random" or "diverse".
   double score = 0;
   double inclusion_probability = 0;  // Of "random" ones, else 0.
-};
-
-/// One time that a cycle could have been started.
-struct Decision {
-  std::string id;
-  std::string task;
-  Timestamp decided_at{};
-  std::string trigger;
-  std::string alert_id;
-  std::string event;  // Together with trigger and alert: decided once.
-  bool started = false;
-  std::string because;  // A word; empty when started.
-  std::string reason;   // In words, with the figures.
-  std::string cycle_id;
 };
 
 }  // namespace tidewheel::training

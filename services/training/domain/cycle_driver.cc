@@ -7,6 +7,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "tidewheel/base/ids.h"
 #include "tidewheel/base/random.h"
 #include "tidewheel/training/domain/doubtful_labels.h"
 
@@ -93,16 +94,16 @@ double ShareUnlike(const ComparisonFacts& facts) {
 // --- what a step can come to
 
 CycleDriver::Progress CycleDriver::Waits(std::string words) {
-  return {Progress::Kind::kWaits, {}, std::move(words), {}, {}};
+  return {Progress::Kind::kWaits, {}, std::move(words), {}, {}, {}};
 }
 CycleDriver::Progress CycleDriver::Moves(CycleState to, std::string words) {
-  return {Progress::Kind::kMoves, to, std::move(words), {}, {}};
+  return {Progress::Kind::kMoves, to, std::move(words), {}, {}, {}};
 }
 CycleDriver::Progress CycleDriver::IsDecided(CycleState end, std::string words) {
-  return {Progress::Kind::kIsDecided, end, std::move(words), {}, {}};
+  return {Progress::Kind::kIsDecided, end, std::move(words), {}, {}, {}};
 }
 CycleDriver::Progress CycleDriver::GoesOn(std::string words) {
-  return {Progress::Kind::kGoesOn, {}, std::move(words), {}, {}};
+  return {Progress::Kind::kGoesOn, {}, std::move(words), {}, {}, {}};
 }
 
 Result<bool> CycleDriver::StepNext() {
@@ -128,6 +129,7 @@ Result<void> CycleDriver::Save(Cycle& cycle, const Step& step) {
   save.next_step_at = now;
   save.details = progress.details;
   save.chosen = progress.chosen;
+  save.decisions = progress.decisions;
   if (step) cycle.failures_in_row = 0;
   switch (progress.kind) {
     case Progress::Kind::kWaits: {
@@ -283,12 +285,40 @@ Result<std::vector<AcquisitionList>> CycleDriver::Offers(const Cycle& cycle,
   return lists;
 }
 
+LabelBudget CycleDriver::Awaited(const Cycle& cycle, const TaskPolicy& task,
+                                 std::vector<Decision>* decisions) const {
+  LabelBudget budget = BudgetOf(task.cycle);
+  const auto leave_out = [&](std::uint32_t* part, const std::string& split) {
+    if (*part == 0) return;
+    const std::string because = "no_" + split + "_split";
+    decisions->push_back(
+        {.id = NewUuid(),
+         .task = cycle.task,
+         .decided_at = clock_.Now(),
+         .trigger = cycle.trigger.kind,
+         .alert_id = cycle.trigger.alert_id,
+         .event = "cycle " + cycle.id + "/" + because,
+         .outcome = DecisionOutcome::kWentOn,
+         .because = because,
+         .reason = "the task's splits give no sample of traffic to the " + split + " split (" +
+                   split + "_share is 0): collecting does not wait for the " + Count(*part) +
+                   " that acquire_" + split + " asks for, their labels go to the others",
+         .cycle_id = cycle.id,
+         .actor = cycle.CycleActor()});
+    *part = 0;
+  };
+  if (!task.has_test_split) leave_out(&budget.test, "test");
+  if (!task.has_validation_split) leave_out(&budget.validation, "validation");
+  return budget;
+}
+
 CycleDriver::Step CycleDriver::Collect(Cycle& cycle, const TaskPolicy& task) {
   const auto lists = Offers(cycle, task);
   if (!lists) return lists.error();
   const Choosable choosable = CountChoosable(*lists);
   const CyclePolicy& policy = task.cycle;
-  const LabelBudget budget = BudgetOf(policy);
+  std::vector<Decision> decisions;
+  const LabelBudget budget = Awaited(cycle, task, &decisions);
   const bool enough = choosable.samples >= policy.collect_samples &&
                       choosable.test >= budget.test && choosable.validation >= budget.validation;
   const std::string held_out = Count(choosable.test) + " of " + Count(budget.test) +
@@ -299,6 +329,7 @@ CycleDriver::Step CycleDriver::Collect(Cycle& cycle, const TaskPolicy& task) {
                  " samples are captured, " + held_out);
   }
   Progress moves = Moves(CycleState::kLabeling, "");
+  moves.decisions = std::move(decisions);
   moves.chosen = Choose(*lists, budget);
   if (moves.chosen.empty()) {
     return IsDecided(CycleState::kRejected, "no sample of traffic could be collected within " +

@@ -62,6 +62,7 @@ class CycleDriver {
     std::string words;
     std::map<std::string, std::string> details;
     std::vector<CycleSample> chosen;
+    std::vector<Decision> decisions;
   };
   using Step = Result<Progress>;
 
@@ -102,6 +103,9 @@ class CycleDriver {
   static CycleState AfterSignOff(const TaskPolicy& task);
 
   double SecondsInStage(const Cycle& cycle) const;
+  /// What of the budget can come at all; decisions tell of the rest.
+  LabelBudget Awaited(const Cycle& cycle, const TaskPolicy& task,
+                      std::vector<Decision>* decisions) const;
   Result<void> Save(Cycle& cycle, const Step& step);
   /// What a call that failed means for the cycle.
   Progress AfterFailure(Cycle& cycle, const Error& error) const;

@@ -204,6 +204,25 @@ TEST_F(CycleDriverTest, WaitsForWhatIsHeldOutAndSaysSoWhenItIsNotThere) {
   }
 }
 
+TEST_F(CycleDriverTest, DoesNotWaitForASplitThatTheTaskGivesNoTrafficAndSaysSo) {
+  platform.without_held_out = 38;
+  platform.task.has_test_split = false;
+  platform.task.has_validation_split = false;
+  Alert();
+  const Timestamp began = clock.now;
+  RunUntil(CycleState::kLabeling);
+  EXPECT_LT(clock.now - began, seconds(10));
+  EXPECT_EQ(store.samples[cycle().id].size(), 20U);
+  std::vector<std::string> said;
+  for (const auto& decision : cycle().decisions) {
+    if (decision.outcome == DecisionOutcome::kWentOn) said.push_back(decision.because);
+    EXPECT_EQ(decision.cycle_id, cycle().id);
+  }
+  EXPECT_THAT(said, ElementsAre("no_test_split", "no_validation_split"));
+  EXPECT_THAT(store.decisions[1].reason, HasSubstr("does not wait for the 4"));
+  EXPECT_EQ(store.decisions[1].actor, "cycle:" + cycle().id);
+}
+
 TEST_F(CycleDriverTest, NoSampleOfTrafficRejects) {
   platform.captured_samples = 0;
   Alert();
@@ -428,7 +447,7 @@ TEST_F(CycleDriverTest, ARunThatFailsFailsTheCycleAndARetryTrainsAnew) {
   EXPECT_THAT(cycle().reason, HasSubstr("no memory"));
 
   worker_works = true;
-  ASSERT_TRUE(store.Retry(cycle().id, clock.now).ok());
+  ASSERT_TRUE(store.Retry(cycle().id, {"ann", "", clock.now}).ok());
   EXPECT_EQ(Name(RunToEnd().state), "promoted") << cycle().reason;
   EXPECT_EQ(runs.runs.size(), 2U);
   EXPECT_EQ(platform.datasets.size(), 1U);
@@ -486,11 +505,11 @@ TEST_F(CycleDriverTest, CancellingTakesBackLeasesRunsAndTraffic) {
   Alert();
   RunUntil(CycleState::kLabeling);
   ASSERT_TRUE(Step().ok());
-  ASSERT_TRUE(store.RequestCancel(cycle().id, "enough", clock.now).ok());
+  ASSERT_TRUE(store.RequestCancel(cycle().id, {"ann", "enough", clock.now}).ok());
   RunToEnd();
   EXPECT_EQ(Name(cycle().state), "cancelled");
   EXPECT_EQ(platform.batches.begin()->second.state, "cancelled");
-  EXPECT_EQ(cycle().reason, "enough");
+  EXPECT_EQ(cycle().reason, "cancelled by ann: enough");
 }
 
 TEST_F(CycleDriverTest, CancellingACanaryClearsItsShare) {
@@ -501,7 +520,7 @@ TEST_F(CycleDriverTest, CancellingACanaryClearsItsShare) {
   clock.now += seconds(2);
   ASSERT_TRUE(Step().ok());
   ASSERT_FALSE(platform.rollout.empty());
-  ASSERT_TRUE(store.RequestCancel(cycle().id, "enough", clock.now).ok());
+  ASSERT_TRUE(store.RequestCancel(cycle().id, {"ann", "enough", clock.now}).ok());
   platform.fails_before_call = platform.calls + 1;  // The registry is away just then.
   EXPECT_EQ(Name(RunToEnd().state), "cancelled");
   EXPECT_THAT(platform.rollout, IsEmpty());
@@ -510,10 +529,10 @@ TEST_F(CycleDriverTest, CancellingACanaryClearsItsShare) {
 TEST_F(CycleDriverTest, APausedCycleTakesNoStepAndCanStillBeCancelled) {
   Alert();
   RunUntil(CycleState::kCollecting);
-  ASSERT_TRUE(store.Pause(cycle().id, clock.now).ok());
+  ASSERT_TRUE(store.Pause(cycle().id, {"ann", "", clock.now}).ok());
   clock.now += seconds(100);
   EXPECT_FALSE(*Step());
-  ASSERT_TRUE(store.RequestCancel(cycle().id, "enough", clock.now).ok());
+  ASSERT_TRUE(store.RequestCancel(cycle().id, {"ann", "enough", clock.now}).ok());
   EXPECT_EQ(Name(RunToEnd().state), "cancelled");
 }
 
@@ -547,7 +566,7 @@ TEST_F(CycleStarterTest, AStormOfAlertsStartsOneCycle) {
   }
   EXPECT_EQ(store.rows.size(), 1U);
   ASSERT_EQ(store.decisions.size(), 50U);
-  EXPECT_TRUE(store.decisions[0].started);
+  EXPECT_TRUE(store.decisions[0].Started());
   for (std::size_t i = 1; i < 50; ++i) EXPECT_EQ(store.decisions[i].because, "cycle_running");
 }
 

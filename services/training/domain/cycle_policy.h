@@ -61,6 +61,9 @@ struct TaskPolicy {
   GatePolicy gate;
   std::vector<std::string> slice_keys;  // Metadata whose values make slices for the gate.
   CyclePolicy cycle;
+  // Whether the task's splits give any sample of traffic to these.
+  bool has_test_split = true;
+  bool has_validation_split = true;
 };
 
 }  // namespace tidewheel::training

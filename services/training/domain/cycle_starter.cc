@@ -9,6 +9,7 @@ namespace tidewheel::training {
 namespace {
 
 constexpr std::size_t kMaxText = 1'000;
+constexpr std::size_t kMaxActor = 256;
 
 Result<void> CheckText(const char* name, const std::string& text, std::size_t least,
                        std::size_t most) {
@@ -32,7 +33,8 @@ class StartOrNot final : public CycleStore::Deciding {
     decision.id = NewUuid();
     decision.task = task_.task;
     decision.decided_at = now_;
-    decision.started = verdict.start;
+    decision.outcome = verdict.start ? DecisionOutcome::kStarted : DecisionOutcome::kNotStarted;
+    decision.actor = wish_.actor;
     decision.because = verdict.because;
     decision.reason = verdict.reason;
     // By hand it may be asked again with the same id once the running cycle has ended.
@@ -68,6 +70,11 @@ class StartOrNot final : public CycleStore::Deciding {
 
 }  // namespace
 
+Result<void> CheckAsk(const CycleAsk& ask) {
+  if (auto checked = CheckText("actor", ask.actor, 0, kMaxActor); !checked) return checked;
+  return CheckText("reason", ask.reason, 0, kMaxText);
+}
+
 Result<DecidedCycle> CycleStarter::Decide(const TaskPolicy& task, const CycleTrigger& trigger,
                                           const std::string& event, const Wish& wish) {
   StartOrNot start_or_not(task, trigger, wish, clock_.Now());
@@ -76,8 +83,8 @@ Result<DecidedCycle> CycleStarter::Decide(const TaskPolicy& task, const CycleTri
 
 Result<CycleStarter::Started> CycleStarter::StartByHand(const Wish& wish) {
   for (const auto& checked :
-       {CheckText("request_id", wish.request_id, 1, 128), CheckText("actor", wish.actor, 0, 256),
-        CheckText("reason", wish.reason, 0, kMaxText),
+       {CheckText("request_id", wish.request_id, 1, 128),
+        CheckText("actor", wish.actor, 0, kMaxActor), CheckText("reason", wish.reason, 0, kMaxText),
         CheckText("candidate_model_version_id", wish.candidate_model_version_id, 0, 128),
         CheckText("override_reason", wish.override_reason, 0, kMaxText)}) {
     if (!checked) return checked.error();
@@ -101,7 +108,7 @@ Result<CycleStarter::Started> CycleStarter::StartByHand(const Wish& wish) {
   const CycleTrigger trigger{"hand", "", "", 0, {}};
   auto decided = Decide(*task, trigger, wish.request_id, wish);
   if (!decided) return decided.error();
-  if (!decided->decision.started) {
+  if (!decided->decision.Started()) {
     return Error{ErrorCode::kFailedPrecondition, decided->decision.reason};
   }
   if (!decided->cycle) {
@@ -125,7 +132,7 @@ Result<Decision> CycleStarter::OnAlert(const Alert& alert) {
   const auto decided = Decide(*task, trigger, alert.event_id, wish);
   if (!decided) return decided.error();
   const std::string& because = decided->decision.because;
-  if (decided->created && !decided->decision.started &&
+  if (decided->created && !decided->decision.Started() &&
       (because == "cooldown" || because == "cycle_running" || because == "budget")) {
     const auto kept = store_.KeepAlert({alert.task, alert.model_version_id, trigger});
     if (!kept) return kept.error();

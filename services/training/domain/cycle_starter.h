@@ -9,6 +9,9 @@
 
 namespace tidewheel::training {
 
+/// kInvalidArgument names the field and its limit.
+Result<void> CheckAsk(const CycleAsk& ask);
+
 /// Decides whether cycles start: by hand, because of alerts, of labels, and of time. Each decision
 /// is kept, also that none starts, and each cause is decided once. Thread-safe.
 class CycleStarter {

@@ -33,6 +33,7 @@ struct CycleSave {
   std::string result;            // Of the step that is left.
   std::map<std::string, std::string> details;  // Added to those of the step.
   std::vector<CycleSample> chosen;             // Added to the cycle.
+  std::vector<Decision> decisions;             // About it, each once.
 };
 
 struct DecidedCycle {
@@ -46,6 +47,20 @@ struct WaitingAlert {
   std::string task;
   std::string model_version_id;
   CycleTrigger trigger;
+};
+
+/// What somebody asks about a cycle that is there. Kept as a decision about it, unless it changes
+/// nothing.
+struct CycleAsk {
+  std::string actor;
+  std::string reason;
+  Timestamp at{};
+
+  /// Why a cycle ends that they cancel.
+  std::string CancelWords() const {
+    return "cancelled by " + (actor.empty() ? "somebody" : actor) +
+           (reason.empty() ? "" : ": " + reason);
+  }
 };
 
 /// What the domain needs of storage for cycles. State changes carry their event in the same
@@ -84,12 +99,11 @@ class CycleStore {
   virtual Result<void> Save(const Cycle& cycle, const CycleSave& save) = 0;
 
   /// kNotFound. kFailedPrecondition: it has ended otherwise.
-  virtual Result<Cycle> RequestCancel(const std::string& id, const std::string& reason,
-                                      Timestamp now) = 0;
-  virtual Result<Cycle> Pause(const std::string& id, Timestamp now) = 0;
-  virtual Result<Cycle> Resume(const std::string& id, Timestamp now) = 0;
+  virtual Result<Cycle> RequestCancel(const std::string& id, const CycleAsk& ask) = 0;
+  virtual Result<Cycle> Pause(const std::string& id, const CycleAsk& ask) = 0;
+  virtual Result<Cycle> Resume(const std::string& id, const CycleAsk& ask) = 0;
   /// kFailedPrecondition: it did not fail, or another one of the task is open.
-  virtual Result<Cycle> Retry(const std::string& id, Timestamp now) = 0;
+  virtual Result<Cycle> Retry(const std::string& id, const CycleAsk& ask) = 0;
 
   /// How many stand in each state, by task; and how many ended as what.
   struct Count {

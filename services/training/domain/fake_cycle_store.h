@@ -34,6 +34,7 @@ class FakeCycleStore final : public CycleStore {
     decisions.push_back(decision);
     if (cycle) {
       cycle->steps.push_back({cycle->state, cycle->started_at, {}, "", {}});
+      cycle->decisions.push_back(decision);
       rows.push_back({*cycle, "", {}, cycle->started_at});
     }
     return DecidedCycle{decision, cycle, true};
@@ -99,6 +100,7 @@ class FakeCycleStore final : public CycleStore {
       const std::string why = row.cycle.cancel_reason;
       const bool paused = row.cycle.paused;
       auto steps = std::move(row.cycle.steps);
+      auto decided = std::move(row.cycle.decisions);
       for (const auto& [name, value] : save.details) steps.back().details[name] = value;
       if (save.to) {
         steps.back().left_at = save.now;
@@ -108,6 +110,11 @@ class FakeCycleStore final : public CycleStore {
       }
       row.cycle = cycle;
       row.cycle.steps = std::move(steps);
+      row.cycle.decisions = std::move(decided);
+      for (const auto& decision : save.decisions) {
+        row.cycle.decisions.push_back(decision);
+        decisions.push_back(decision);
+      }
       row.cycle.cancel_requested = cancel;
       row.cycle.cancel_reason = why;
       row.cycle.paused = paused;
@@ -119,29 +126,31 @@ class FakeCycleStore final : public CycleStore {
     if (saves == dies_after_save) return dead;
     return {};
   }
-  Result<Cycle> RequestCancel(const std::string& id, const std::string& reason,
-                              Timestamp now) override {
+  Result<Cycle> RequestCancel(const std::string& id, const CycleAsk& ask) override {
     for (auto& row : rows) {
       if (row.cycle.id != id) continue;
       if (HasEnded(row.cycle.state) && row.cycle.state != CycleState::kCancelled) {
         return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " has ended"};
       }
+      if (!row.cycle.cancel_requested) Keep(row.cycle, DecisionOutcome::kCancelled, ask);
       row.cycle.cancel_requested = true;
-      row.cycle.cancel_reason = reason;
-      row.next_step_at = now;
+      row.cycle.cancel_reason = ask.CancelWords();
+      row.next_step_at = ask.at;
       return row.cycle;
     }
     return Error{ErrorCode::kNotFound, "no cycle " + id};
   }
-  Result<Cycle> Pause(const std::string& id, Timestamp /*now*/) override {
+  Result<Cycle> Pause(const std::string& id, const CycleAsk& ask) override {
+    if (!Get(id).paused) Keep(Get(id), DecisionOutcome::kPaused, ask);
     Get(id).paused = true;
     return Get(id);
   }
-  Result<Cycle> Resume(const std::string& id, Timestamp /*now*/) override {
+  Result<Cycle> Resume(const std::string& id, const CycleAsk& ask) override {
+    if (Get(id).paused) Keep(Get(id), DecisionOutcome::kResumed, ask);
     Get(id).paused = false;
     return Get(id);
   }
-  Result<Cycle> Retry(const std::string& id, Timestamp now) override {
+  Result<Cycle> Retry(const std::string& id, const CycleAsk& ask) override {
     Cycle& cycle = Get(id);
     if (cycle.state != CycleState::kFailed) {
       return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " did not fail"};
@@ -153,8 +162,9 @@ class FakeCycleStore final : public CycleStore {
     cycle.ending.reset();
     cycle.ended_at.reset();
     cycle.failures_in_row = 0;
-    cycle.stage_since = now;
+    cycle.stage_since = ask.at;
     ++cycle.retries;
+    Keep(cycle, DecisionOutcome::kRetried, ask);
     return cycle;
   }
   Result<std::vector<Count>> CountByState() override { return std::vector<Count>(); }
@@ -174,6 +184,20 @@ class FakeCycleStore final : public CycleStore {
   }
   Result<std::uint64_t> Forget(std::chrono::seconds /*age*/) override { return std::uint64_t{0}; }
 
+  void Keep(Cycle& cycle, DecisionOutcome outcome, const CycleAsk& ask) {
+    cycle.decisions.push_back({.id = "decision-" + std::to_string(decisions.size()),
+                               .task = cycle.task,
+                               .decided_at = ask.at,
+                               .trigger = "hand",
+                               .alert_id = "",
+                               .event = "",
+                               .outcome = outcome,
+                               .because = "",
+                               .reason = ask.reason,
+                               .cycle_id = cycle.id,
+                               .actor = ask.actor});
+    decisions.push_back(cycle.decisions.back());
+  }
   Cycle& Get(const std::string& id) {
     for (auto& row : rows) {
       if (row.cycle.id == id) return row.cycle;

@@ -26,10 +26,10 @@ constexpr char kStateOf[] =
     "FROM cycles WHERE task = $1 AND ended_at > now() - interval '1 day') AS day";
 constexpr char kDecisionColumns[] =
     "SELECT decision_id, task, decided_at, trigger, alert_id, event, outcome, because, reason, "
-    "cycle_id FROM decisions ";
+    "cycle_id, actor FROM decisions ";
 constexpr char kInsertDecision[] =
     "INSERT INTO decisions (decision_id, task, decided_at, trigger, alert_id, event, outcome, "
-    "because, reason, cycle_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "because, reason, cycle_id, actor) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) "
     "ON CONFLICT ON CONSTRAINT decisions_once DO NOTHING";
 constexpr char kInsertCycle[] =
     "INSERT INTO cycles (cycle_id, request_id, task, task_version, state, trigger, alert_id, "
@@ -184,6 +184,21 @@ Cycle CycleFrom(const pqxx::row& row) {
   return cycle;
 }
 
+Decision DecisionFrom(const pqxx::row& row) {
+  return {
+      .id = row["decision_id"].c_str(),
+      .task = row["task"].c_str(),
+      .decided_at = row["decided_at"].as<Timestamp>(),
+      .trigger = row["trigger"].c_str(),
+      .alert_id = row["alert_id"].c_str(),
+      .event = row["event"].c_str(),
+      .outcome = DecisionOutcomeFrom(row["outcome"].c_str()).value_or(DecisionOutcome::kNotStarted),
+      .because = row["because"].c_str(),
+      .reason = row["reason"].c_str(),
+      .cycle_id = row["cycle_id"].is_null() ? "" : row["cycle_id"].c_str(),
+      .actor = row["actor"].c_str()};
+}
+
 /// What stands in tables of its own.
 void AddRest(pqxx::transaction_base& tx, Cycle* cycle) {
   for (const auto& row : tx.exec_params(kSteps, cycle->id)) {
@@ -207,6 +222,11 @@ void AddRest(pqxx::transaction_base& tx, Cycle* cycle) {
     criterion.p_value = Optional<double>(row["p_value"]);
     cycle->criteria.push_back(std::move(criterion));
   }
+  for (const auto& row : tx.exec_params(
+           std::string(kDecisionColumns) + "WHERE cycle_id = $1 ORDER BY decided_at, decision_id",
+           cycle->id)) {
+    cycle->decisions.push_back(DecisionFrom(row));
+  }
   for (const auto& row : tx.exec_params(kAcquired, cycle->id)) {
     cycle->acquired[row[0].c_str()] = row[1].as<std::uint32_t>();
   }
@@ -218,19 +238,6 @@ std::optional<Cycle> FindOne(pqxx::transaction_base& tx, const std::string& id) 
   Cycle cycle = CycleFrom(rows[0]);
   AddRest(tx, &cycle);
   return cycle;
-}
-
-Decision DecisionFrom(const pqxx::row& row) {
-  return {.id = row["decision_id"].c_str(),
-          .task = row["task"].c_str(),
-          .decided_at = row["decided_at"].as<Timestamp>(),
-          .trigger = row["trigger"].c_str(),
-          .alert_id = row["alert_id"].c_str(),
-          .event = row["event"].c_str(),
-          .started = std::string_view(row["outcome"].c_str()) == "started",
-          .because = row["because"].c_str(),
-          .reason = row["reason"].c_str(),
-          .cycle_id = row["cycle_id"].is_null() ? "" : row["cycle_id"].c_str()};
 }
 
 Result<void> Tell(pqxx::work& tx, const Cycle& cycle, Timestamp at) {
@@ -254,6 +261,34 @@ Result<void> Tell(pqxx::work& tx, const Cycle& cycle, Timestamp at) {
                                            .traceparent = log::CurrentTraceParent()});
 }
 
+/// False: it was decided before.
+bool Insert(pqxx::work& tx, const Decision& decision) {
+  const auto inserted = tx.exec_params0(
+      kInsertDecision, decision.id, decision.task, decision.decided_at, decision.trigger,
+      decision.alert_id, decision.event, Name(decision.outcome), decision.because, decision.reason,
+      decision.cycle_id.empty() ? std::optional<std::string>()
+                                : std::optional<std::string>(decision.cycle_id),
+      decision.actor);
+  return inserted.affected_rows() == 1;
+}
+
+/// Who asked for what about a cycle, and why.
+void Keep(pqxx::work& tx, const std::string& cycle_id, const std::string& task,
+          DecisionOutcome outcome, const CycleAsk& ask) {
+  const std::string id = NewUuid();
+  Insert(tx, {.id = id,
+              .task = task,
+              .decided_at = ask.at,
+              .trigger = "hand",
+              .alert_id = "",
+              .event = "cycle " + cycle_id + "/" + id,
+              .outcome = outcome,
+              .because = "",
+              .reason = ask.reason,
+              .cycle_id = cycle_id,
+              .actor = ask.actor});
+}
+
 TaskCycles StateIn(pqxx::transaction_base& tx, const std::string& task) {
   const auto row = tx.exec_params1(kStateOf, task);
   return {.open_cycle_id = row["running"].c_str(),
@@ -266,6 +301,10 @@ TaskCycles StateIn(pqxx::transaction_base& tx, const std::string& task) {
 
 Error Unknown(const std::string& id) {
   return {ErrorCode::kNotFound, "no cycle " + id.substr(0, 80)};
+}
+
+Error Ended(const std::string& id, const std::string& state) {
+  return {ErrorCode::kFailedPrecondition, "cycle " + id + " has ended: " + state};
 }
 
 void AddDetails(pqxx::work& tx, const std::string& id, int step,
@@ -323,6 +362,7 @@ Result<DecidedCycle> PostgresCycleStore::Decide(const std::string& task, const s
       return decided;
     }
     auto [decision, cycle] = decide.Decide(StateIn(tx, task));
+    decision.task = task;
     decision.trigger = trigger;
     decision.alert_id = alert_id;
     if (decision.event.empty()) decision.event = event;
@@ -335,14 +375,10 @@ Result<DecidedCycle> PostgresCycleStore::Decide(const std::string& task, const s
       tx.exec_params0(kInsertStep, cycle->id, 0, Name(cycle->state), cycle->started_at,
                       std::optional<Timestamp>(), "");
       if (const auto told = Tell(tx, *cycle, cycle->started_at); !told) return told.error();
-      cycle = FindOne(tx, cycle->id);
     }
-    const auto inserted = tx.exec_params0(
-        kInsertDecision, decision.id, task, decision.decided_at, trigger, alert_id, decision.event,
-        decision.started ? "started" : "not_started", decision.because, decision.reason,
-        decision.cycle_id.empty() ? std::optional<std::string>()
-                                  : std::optional<std::string>(decision.cycle_id));
-    return DecidedCycle{std::move(decision), std::move(cycle), inserted.affected_rows() == 1};
+    const bool created = Insert(tx, decision);
+    if (cycle) cycle = FindOne(tx, cycle->id);
+    return DecidedCycle{std::move(decision), std::move(cycle), created};
   });
 }
 
@@ -457,6 +493,7 @@ Result<void> PostgresCycleStore::Save(const Cycle& cycle, const CycleSave& save)
     const int step = saved[0][0].as<int>() - (moves ? 1 : 0);
     AddDetails(tx, cycle.id, step, save.details);
     if (!save.chosen.empty()) AddSamples(tx, cycle.id, save.chosen);
+    for (const auto& decision : save.decisions) Insert(tx, decision);
     // Also of a step that decides the end without leaving its state: what a gate failed must stay.
     if (moves || cycle.ending) {
       tx.exec_params0(kForgetCriteria, cycle.id);
@@ -478,46 +515,45 @@ Result<void> PostgresCycleStore::Save(const Cycle& cycle, const CycleSave& save)
   });
 }
 
-Result<Cycle> PostgresCycleStore::RequestCancel(const std::string& id, const std::string& reason,
-                                                Timestamp now) {
+Result<Cycle> PostgresCycleStore::RequestCancel(const std::string& id, const CycleAsk& ask) {
   if (!IsUuid(id)) return Unknown(id);
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Cycle> {
     const auto rows = tx.exec_params(kLock, id);
     if (rows.empty()) return Unknown(id);
     const std::string state = rows[0]["state"].c_str();
     if (state == Name(CycleState::kCancelled)) return *FindOne(tx, id);
-    if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) {
-      return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " has ended: " + state};
+    if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) return Ended(id, state);
+    if (tx.exec_params0(kCancel, id, ask.CancelWords(), ask.at).affected_rows() > 0) {
+      Keep(tx, id, rows[0]["task"].c_str(), DecisionOutcome::kCancelled, ask);
     }
-    tx.exec_params0(kCancel, id, reason, now);
     return *FindOne(tx, id);
   });
 }
 
 Result<Cycle> PostgresCycleStore::ChangeOpen(const std::string& id, const char* change,
-                                             Timestamp now) {
+                                             DecisionOutcome outcome, const CycleAsk& ask) {
   if (!IsUuid(id)) return Unknown(id);
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Cycle> {
     const auto rows = tx.exec_params(kLock, id);
     if (rows.empty()) return Unknown(id);
     const std::string state = rows[0]["state"].c_str();
-    if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) {
-      return Error{ErrorCode::kFailedPrecondition, "cycle " + id + " has ended: " + state};
+    if (HasEnded(CycleStateFrom(state).value_or(CycleState::kFailed))) return Ended(id, state);
+    if (tx.exec_params0(change, id, ask.at).affected_rows() > 0) {
+      Keep(tx, id, rows[0]["task"].c_str(), outcome, ask);
     }
-    tx.exec_params0(change, id, now);
     return *FindOne(tx, id);
   });
 }
 
-Result<Cycle> PostgresCycleStore::Pause(const std::string& id, Timestamp now) {
-  return ChangeOpen(id, kPause, now);
+Result<Cycle> PostgresCycleStore::Pause(const std::string& id, const CycleAsk& ask) {
+  return ChangeOpen(id, kPause, DecisionOutcome::kPaused, ask);
 }
 
-Result<Cycle> PostgresCycleStore::Resume(const std::string& id, Timestamp now) {
-  return ChangeOpen(id, kResume, now);
+Result<Cycle> PostgresCycleStore::Resume(const std::string& id, const CycleAsk& ask) {
+  return ChangeOpen(id, kResume, DecisionOutcome::kResumed, ask);
 }
 
-Result<Cycle> PostgresCycleStore::Retry(const std::string& id, Timestamp now) {
+Result<Cycle> PostgresCycleStore::Retry(const std::string& id, const CycleAsk& ask) {
   if (!IsUuid(id)) return Unknown(id);
   return pool_.InTransaction([&](pqxx::work& tx) -> Result<Cycle> {
     const auto rows = tx.exec_params(kLock, id);
@@ -532,12 +568,13 @@ Result<Cycle> PostgresCycleStore::Retry(const std::string& id, Timestamp now) {
       return Error{ErrorCode::kFailedPrecondition,
                    "cycle " + now_open.open_cycle_id + " of task " + task + " is running"};
     }
-    tx.exec_params0(kRetry, id, now);
+    tx.exec_params0(kRetry, id, ask.at);
     const int step = rows[0]["step"].as<int>() + 1;
-    tx.exec_params0(kInsertStep, id, step, rows[0]["failed_in"].c_str(), now,
+    tx.exec_params0(kInsertStep, id, step, rows[0]["failed_in"].c_str(), ask.at,
                     std::optional<Timestamp>(), "");
+    Keep(tx, id, task, DecisionOutcome::kRetried, ask);
     const Cycle cycle = *FindOne(tx, id);
-    if (const auto told = Tell(tx, cycle, now); !told) return told.error();
+    if (const auto told = Tell(tx, cycle, ask.at); !told) return told.error();
     return cycle;
   });
 }

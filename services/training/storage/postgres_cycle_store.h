@@ -23,11 +23,10 @@ class PostgresCycleStore final : public CycleStore {
   Result<std::optional<Cycle>> Claim(const std::string& owner, Timestamp now,
                                      std::chrono::milliseconds lease) override;
   Result<void> Save(const Cycle& cycle, const CycleSave& save) override;
-  Result<Cycle> RequestCancel(const std::string& id, const std::string& reason,
-                              Timestamp now) override;
-  Result<Cycle> Pause(const std::string& id, Timestamp now) override;
-  Result<Cycle> Resume(const std::string& id, Timestamp now) override;
-  Result<Cycle> Retry(const std::string& id, Timestamp now) override;
+  Result<Cycle> RequestCancel(const std::string& id, const CycleAsk& ask) override;
+  Result<Cycle> Pause(const std::string& id, const CycleAsk& ask) override;
+  Result<Cycle> Resume(const std::string& id, const CycleAsk& ask) override;
+  Result<Cycle> Retry(const std::string& id, const CycleAsk& ask) override;
   Result<std::vector<Count>> CountByState() override;
   Result<void> KeepAlert(const WaitingAlert& alert) override;
   Result<void> DropAlert(const std::string& alert_id) override;
@@ -35,8 +34,9 @@ class PostgresCycleStore final : public CycleStore {
   Result<std::uint64_t> Forget(std::chrono::seconds age) override;
 
  private:
-  /// Runs `change` (of id and time) on a cycle that has not ended.
-  Result<Cycle> ChangeOpen(const std::string& id, const char* change, Timestamp now);
+  /// Runs `change` (of id and time) on a cycle that has not ended; what changed it is kept.
+  Result<Cycle> ChangeOpen(const std::string& id, const char* change, DecisionOutcome outcome,
+                           const CycleAsk& ask);
 
   postgres::Pool& pool_;
 };

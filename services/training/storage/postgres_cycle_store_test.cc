@@ -178,7 +178,7 @@ TEST_F(PostgresCycleStoreTest, OneCycleOfATaskIsOpenHoweverManyAlertsCome) {
         const auto decided = starter.OnAlert(
             {name, "alert-" + name, "lights", "model-1", "data_drift", 0.1, clock_.now});
         failed += decided.ok() ? 0 : 1;
-        started += decided.ok() && decided->started ? 1 : 0;
+        started += decided.ok() && decided->Started() ? 1 : 0;
       }
     });
   }
@@ -193,7 +193,7 @@ TEST_F(PostgresCycleStoreTest, AnEventThatComesAgainDecidesNothing) {
   const auto first = Alert("event-1");
   const auto again = Alert("event-1");
   ASSERT_TRUE(first.ok() && again.ok());
-  EXPECT_TRUE(again->started);
+  EXPECT_TRUE(again->Started());
   EXPECT_EQ(first->id, again->id);
   EXPECT_EQ(store_->ListDecisions("", {})->items.size(), 1U);
   EXPECT_THAT(EventTypes(), ElementsAre("cycle.triggered"));
@@ -212,46 +212,105 @@ TEST_F(PostgresCycleStoreTest, ALeaseKeepsOthersAwayUntilItHasPassed) {
 TEST_F(PostgresCycleStoreTest, WhatPeopleAskedForWhileAStepWasTakenStays) {
   Started();
   Cycle cycle = *Claimed();
-  ASSERT_TRUE(store_->Pause(cycle.id, clock_.now).ok());
-  ASSERT_TRUE(store_->Pause(cycle.id, clock_.now).ok());
+  ASSERT_TRUE(store_->Pause(cycle.id, {"ann", "", clock_.now}).ok());
+  ASSERT_TRUE(store_->Pause(cycle.id, {"ann", "", clock_.now}).ok());
   ASSERT_TRUE(Move(cycle, CycleState::kCollecting).ok());
   EXPECT_TRUE((*store_->Find(cycle.id))->paused);
   EXPECT_FALSE(Claimed().has_value());
 
   clock_.now += seconds(100);
-  ASSERT_TRUE(store_->Resume(cycle.id, clock_.now).ok());
+  ASSERT_TRUE(store_->Resume(cycle.id, {"ann", "", clock_.now}).ok());
   // The time paused does not count against its limits.
   EXPECT_EQ((*store_->Find(cycle.id))->stage_since, clock_.now);
   cycle = *Claimed();
-  ASSERT_TRUE(store_->RequestCancel(cycle.id, "enough", clock_.now).ok());
+  ASSERT_TRUE(store_->RequestCancel(cycle.id, {"bob", "enough", clock_.now}).ok());
   CycleSave waits = Saving();
   waits.next_step_at = clock_.now + seconds(60);
   ASSERT_TRUE(store_->Save(cycle, waits).ok());
   const auto due = Claimed();  // At once, and not in a minute.
   ASSERT_TRUE(due.has_value());
   EXPECT_TRUE(due->cancel_requested);
-  EXPECT_EQ(due->cancel_reason, "enough");
+  EXPECT_EQ(due->cancel_reason, "cancelled by bob: enough");
+}
+
+TEST_F(PostgresCycleStoreTest, WhoAskedForWhatAboutACycleStaysWithIt) {
+  const Cycle started = Started();
+  const auto later = [this] { return clock_.now += seconds(1); };
+  ASSERT_TRUE(store_->Pause(started.id, {"ann", "lunch", later()}).ok());
+  ASSERT_TRUE(store_->Pause(started.id, {"bob", "", later()}).ok());  // Changes nothing.
+  ASSERT_TRUE(store_->Resume(started.id, {"bob", "", later()}).ok());
+  Cycle cycle = *Claimed();
+  cycle.failed_in = CycleState::kTraining;
+  cycle.ending = CycleState::kFailed;
+  ASSERT_TRUE(Move(cycle, CycleState::kFailed).ok());
+  ASSERT_TRUE(store_->Retry(started.id, {"eve", "memory was added", later()}).ok());
+  ASSERT_TRUE(store_->RequestCancel(started.id, {"ann", "enough", later()}).ok());
+  ASSERT_TRUE(store_->RequestCancel(started.id, {"bob", "me too", later()}).ok());
+
+  const auto told = [](const Decision& decision) {
+    return std::string(Name(decision.outcome)) + " by " + decision.actor + ": " + decision.reason;
+  };
+  std::vector<std::string> words;
+  const Cycle kept = **store_->Find(started.id);
+  for (const auto& decision : kept.decisions) {
+    EXPECT_EQ(decision.cycle_id, started.id);
+    EXPECT_EQ(decision.task, "lights");
+    EXPECT_EQ(decision.trigger, "hand");
+    words.push_back(told(decision));
+  }
+  EXPECT_THAT(words, ElementsAre(HasSubstr("started by ann"), "paused by ann: lunch",
+                                 "resumed by bob: ", "retried by eve: memory was added",
+                                 "cancelled by ann: enough"));
+  EXPECT_EQ(store_->ListDecisions("lights", {})->items.size(), words.size());
+  // They are part of the cycle, and kept as long.
+  ASSERT_TRUE(store_->Forget(seconds(0)).ok());
+  EXPECT_EQ((*store_->Find(started.id))->decisions.size(), words.size());
+}
+
+TEST_F(PostgresCycleStoreTest, WhatACycleDecidesByItselfIsKeptOnce) {
+  Started();
+  Cycle cycle = *Claimed();
+  for (int i = 0; i < 2; ++i) {
+    CycleSave save = Saving();
+    save.decisions.push_back({.id = NewUuid(),
+                              .task = cycle.task,
+                              .decided_at = clock_.now += seconds(1),
+                              .trigger = "hand",
+                              .alert_id = "",
+                              .event = "cycle " + cycle.id + "/no_test_split",
+                              .outcome = DecisionOutcome::kWentOn,
+                              .because = "no_test_split",
+                              .reason = "none can come",
+                              .cycle_id = cycle.id,
+                              .actor = cycle.CycleActor()});
+    ASSERT_TRUE(store_->Save(cycle, save).ok());
+    cycle = *Claimed();
+  }
+  ASSERT_EQ(cycle.decisions.size(), 2U);
+  EXPECT_EQ(cycle.decisions[1].outcome, DecisionOutcome::kWentOn);
+  EXPECT_EQ(cycle.decisions[1].because, "no_test_split");
 }
 
 TEST_F(PostgresCycleStoreTest, AFailedCycleIsRetriedUnlessAnotherOneRuns) {
   Started("first");
   Cycle cycle = *Claimed();
-  EXPECT_EQ(store_->Retry(cycle.id, clock_.now).error().code, ErrorCode::kFailedPrecondition);
+  EXPECT_EQ(store_->Retry(cycle.id, {"eve", "", clock_.now}).error().code,
+            ErrorCode::kFailedPrecondition);
   cycle.failed_in = CycleState::kTraining;
   cycle.run_id = "run-1";
   cycle.ending = CycleState::kFailed;
   ASSERT_TRUE(Move(cycle, CycleState::kFailed).ok());
-  EXPECT_EQ(store_->RequestCancel(cycle.id, "", clock_.now).error().code,
+  EXPECT_EQ(store_->RequestCancel(cycle.id, {"bob", "", clock_.now}).error().code,
             ErrorCode::kFailedPrecondition);
 
   const Cycle other = Started("second");
-  const auto refused = store_->Retry(cycle.id, clock_.now);
+  const auto refused = store_->Retry(cycle.id, {"eve", "", clock_.now});
   ASSERT_FALSE(refused.ok());
   EXPECT_THAT(refused.error().message, HasSubstr(other.id));
   Cycle second = *Claimed();
   ASSERT_TRUE(Move(second, CycleState::kRejected).ok());
 
-  const auto retried = store_->Retry(cycle.id, clock_.now);
+  const auto retried = store_->Retry(cycle.id, {"eve", "", clock_.now});
   ASSERT_TRUE(retried.ok()) << retried.error().message;
   EXPECT_EQ(Name(retried->state), "training");
   EXPECT_EQ(retried->retries, 1U);

@@ -126,7 +126,7 @@ TEST_F(AlertConsumerTest, ASensorFaultStartsNoneAndTheDecisionSaysWhy) {
   EXPECT_TRUE(store_->List("lights", {}, {})->items.empty());
   const auto decisions = store_->ListDecisions("lights", {});
   ASSERT_EQ(decisions->items.size(), 1U);
-  EXPECT_FALSE(decisions->items[0].started);
+  EXPECT_FALSE(decisions->items[0].Started());
   EXPECT_EQ(decisions->items[0].because, "sensor_fault");
 }
 
