@@ -281,7 +281,10 @@ Result<void> TellCalm(Story& story) {
                    "per_second", "8 requests under way, beside the whole platform");
   // Counted when monitoring has everything, or what came last could not have raised an alert.
   if (auto counted = CountLosses(story); !counted) return counted;
-  std::this_thread::sleep_for(seconds(3));
+  // What was lost is never judged: that is told, and no reason to end here.
+  if (const auto judged = AwaitAllJudged(story, sent); !judged) {
+    story.progress.Say(judged.error().message);
+  }
   story.watch->Stop();
   story.report.Set(story.Figure("false_alarms"), static_cast<double>(story.watch->alerts().size()),
                    "count", "alerts in " + std::to_string(sent) + " requests without any change");
@@ -308,7 +311,7 @@ Result<void> TellPrior(Story& story) {
   if (!first) return first.error();
   // The estimate settles with what comes after the alert.
   if (auto ran = story.RunUntil(story.traffic->sent() + 1'000); !ran) return ran;
-  std::this_thread::sleep_for(seconds(2));
+  if (auto judged = AwaitJudgedUntilNow(story); !judged) return judged;
   const auto alerts = SeenFrom(story, change.request);
   const auto shown = story.traffic->ShownShares(change.request, story.traffic->sent());
   for (const auto& each : alerts) {

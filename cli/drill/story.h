@@ -122,6 +122,13 @@ void ExpectFigures(demo::Report& report, const Options& options);
 Result<void> ConsultOracle(Story& story);
 /// Whether everything that was acknowledged is there, once. In verify.cc.
 Result<void> CountLosses(Story& story);
+/// Until monitoring has cut `predictions` of the task into windows, all of them are closed and
+/// judged, and the watch has seen the alerts that came of it. For when no more are sent. In
+/// judgement.cc.
+Result<void> AwaitAllJudged(Story& story, std::uint64_t predictions);
+/// The same of what was answered until now; more must come, or the last window stays open. In
+/// judgement.cc.
+Result<void> AwaitJudgedUntilNow(Story& story);
 /// One dataset version, run and promotion of the cycle; every vote and sample. In verify.cc.
 Result<void> VerifyExactlyOnce(Story& story);
 

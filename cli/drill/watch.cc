@@ -67,6 +67,10 @@ void Watch::Work(std::stop_token stop) {
   while (!stop.stop_requested()) {
     LookAtAlerts();
     LookAtCycles();
+    {
+      const std::lock_guard lock(mutex_);
+      looks_ += problem_.empty() ? 1 : 0;
+    }
     tidewheel::Pause().Wait(stop, kPause);
   }
 }
@@ -155,6 +159,11 @@ std::vector<training_v1::Cycle> Watch::cycles() const {
     return SecondsOf(a.started_at()) < SecondsOf(b.started_at());
   });
   return cycles;
+}
+
+std::uint64_t Watch::looks() const {
+  const std::lock_guard lock(mutex_);
+  return looks_;
 }
 
 std::string Watch::State() const {

@@ -34,6 +34,8 @@ class Watch {
   std::vector<SeenAlert> alerts() const;
   /// In the order in which they began.
   std::vector<training::v1::Cycle> cycles() const;
+  /// How often it has looked at everything, with an answer.
+  std::uint64_t looks() const;
   /// What is the case, in words: for a wait that was in vain.
   std::string State() const;
   void Stop();
@@ -52,6 +54,7 @@ class Watch {
   std::map<std::string, training::v1::Cycle> cycles_;
   std::map<std::string, double> told_at_;  // When each cycle was last spoken of.
   std::string problem_;                    // Of the last look.
+  std::uint64_t looks_ = 0;                // Without a problem.
   std::jthread worker_;                    // Last: it uses the rest.
 };
 

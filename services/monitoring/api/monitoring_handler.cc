@@ -71,6 +71,7 @@ v1::Window ToProto(const Window& window) {
     }
   }
   out.set_closed(window.closed);
+  out.set_judged(window.judged);
   out.set_slice(window.slice);
   out.set_kind(window.kind);
   if (window.estimated_accuracy) {

@@ -100,6 +100,7 @@ struct Window {
   std::string kind;          // "count" or "time".
   std::uint64_t number = 0;  // By count: from 1. By time: event time over the length.
   bool closed = false;
+  bool judged = false;  // Only closed ones; judged again when rows came late.
   Timestamp first_at{};
   Timestamp last_at{};
   Tally tally;

@@ -131,6 +131,7 @@ Window WindowFrom(const pqxx::row& row) {
   window.kind = row["kind"].c_str();
   window.number = row["number"].as<std::uint64_t>();
   window.closed = row["closed"].as<bool>();
+  window.judged = row["judged"].as<bool>();
   window.first_at = row["first_at"].as<Timestamp>();
   window.last_at = row["last_at"].as<Timestamp>();
   window.tally.predictions = row["predictions"].as<std::uint64_t>();
