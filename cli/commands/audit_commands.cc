@@ -1,3 +1,7 @@
+#include <google/protobuf/struct.pb.h>
+#include <google/protobuf/util/json_util.h>
+
+#include <map>
 #include <memory>
 
 #include "tidewheel/cli/commands/command.h"
@@ -14,6 +18,20 @@ struct AuditOptions {
   std::uint64_t limit = 100;
 };
 
+/// "name: value" of each, whole: reasons that people gave are what the log is read for.
+std::vector<std::string> DetailsOf(const std::string& json) {
+  google::protobuf::Struct details;
+  if (!google::protobuf::util::JsonStringToMessage(json, &details).ok()) return {json};
+  std::map<std::string, std::string> sorted;
+  for (const auto& [name, value] : details.fields()) {
+    if (!value.has_string_value()) return {json};
+    sorted[name] = value.string_value();
+  }
+  std::vector<std::string> lines;
+  for (const auto& [name, value] : sorted) lines.push_back(name + ": " + value);
+  return lines;
+}
+
 Result<ExitStatus> List(CommandLine& line, const AuditOptions& options) {
   v1::ListAuditEntriesRequest request;
   request.set_subject(options.subject);
@@ -23,10 +41,11 @@ Result<ExitStatus> List(CommandLine& line, const AuditOptions& options) {
     Print(ToJson(*list));
     return ExitStatus::kOk;
   }
-  Table table({">NUMBER", "AT", "ACTOR", "ACTION", "SUBJECT", "HASH", "DETAILS"});
+  Table table({">NUMBER", "AT", "ACTOR", "ACTION", "SUBJECT", "HASH"});
   for (const auto& entry : list->entries()) {
     table.Add({std::to_string(entry.number()), FormatTime(entry.at()), entry.actor(),
-               entry.action(), entry.subject(), entry.hash().substr(0, 12), entry.details()});
+               entry.action(), entry.subject(), entry.hash().substr(0, 12)});
+    for (const auto& detail : DetailsOf(entry.details())) table.Note(detail);
   }
   Print(table.Text());
   RemarkOnRest(list->next_page_token());

@@ -1,5 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <sstream>
+#include <string>
+#include <vector>
+
 #include "tidewheel/cli/output/exit_status.h"
 #include "tidewheel/cli/output/json.h"
 #include "tidewheel/cli/output/progress_bar.h"
@@ -21,6 +25,32 @@ TEST(TableTest, CellsCannotSteerTheTerminal) {
   table.Add({"\x1b]0;owned\x07"});
 
   EXPECT_EQ(table.Text(), "NAME\n\\x1B]0;owned\\x07\n");
+}
+
+TEST(TableTest, NotesAreWholeWrappedAndBelowTheirRow) {
+  std::string reason = "reason:";
+  for (int i = 0; i < 40; ++i) reason += " word" + std::to_string(i);
+  Table table({"NAME"});
+  table.Add({"first"});
+  table.Note(reason);
+  table.Note("\x1b[2J " + std::string(300, 'x'));
+  table.Add({"second"});
+
+  const std::string text = table.Text();
+  std::istringstream lines(text);
+  std::vector<std::string> all;
+  for (std::string line; std::getline(lines, line);) all.push_back(line);
+  ASSERT_EQ(all.size(), 8U) << text;
+  EXPECT_EQ(all[1], "first");
+  EXPECT_EQ(all[7], "second");
+  EXPECT_TRUE(all[2].starts_with("    reason: word0 "));
+  EXPECT_TRUE(all[3].starts_with("      word"));
+  EXPECT_EQ(all[5], "    \\x1B[2J");
+  EXPECT_EQ(all[6], "      " + std::string(300, 'x'));  // A word is never cut.
+  std::string joined;
+  for (int i = 2; i < 5; ++i) joined += all[i].substr(all[i].find_first_not_of(' ')) + " ";
+  EXPECT_EQ(joined, reason + " ");
+  for (int i = 2; i < 5; ++i) EXPECT_LE(all[i].size(), 100U);
 }
 
 TEST(TableTest, CountsAreGroupedByThousands) {

@@ -20,6 +20,27 @@ void Table::Add(std::vector<std::string> row) {
   for (auto& cell : row) cell = Printable(cell);
   row.resize(headers_.size());
   rows_.push_back(std::move(row));
+  notes_.emplace_back();
+}
+
+void Table::Note(const std::string& text) {
+  constexpr std::size_t kLine = 100;
+  // Printable makes at most four characters of one.
+  const std::string whole = Printable(text, 4 * text.size() + 1);
+  std::string line = "    ";
+  std::size_t first = 0;
+  while (first < whole.size()) {
+    const std::size_t end = std::min(whole.find(' ', first), whole.size());
+    const std::string word = whole.substr(first, end - first);
+    if (DisplayWidth(line) + 1 + DisplayWidth(word) > kLine && line.size() > 6) {
+      notes_.back() += line + "\n";
+      line = "      ";
+    }
+    if (line.back() != ' ') line += ' ';
+    line += word;
+    first = end + 1;
+  }
+  notes_.back() += line + "\n";
 }
 
 std::string Table::Text() const {
@@ -45,7 +66,10 @@ std::string Table::Text() const {
     text += '\n';
   };
   line(names);
-  for (const auto& row : rows_) line(row);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    line(rows_[i]);
+    text += notes_[i];
+  }
   return text;
 }
 

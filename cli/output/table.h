@@ -18,6 +18,9 @@ class Table {
   explicit Table(std::vector<std::string> headers) : headers_(std::move(headers)) {}
 
   void Add(std::vector<std::string> row);
+  /// Text that belongs to the last row: whole, on lines of its own below it, indented and wrapped
+  /// between words. A row's own cells are cut at 200 characters.
+  void Note(const std::string& text);
   bool empty() const { return rows_.empty(); }
 
   /// With a line end after each row; the last column is not padded.
@@ -26,6 +29,7 @@ class Table {
  private:
   std::vector<std::string> headers_;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<std::string> notes_;  // Of each row, with its line ends.
 };
 
 /// "2026-11-22 10:00:00"; "-" when absent.
