@@ -1,7 +1,6 @@
 #include "tidewheel/inference/explaining/explainer.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -9,6 +8,7 @@
 #include "tidewheel/explain/lime.h"
 #include "tidewheel/explain/occlusion.h"
 #include "tidewheel/explain/superpixels.h"
+#include "tidewheel/stats/moments.h"
 
 namespace tidewheel::inference {
 namespace {
@@ -174,22 +174,22 @@ class Explaining {
                      std::to_string(background.values.size() / rows) + " numbers, the row has " +
                      std::to_string(columns));
     }
-    std::vector<double> means(columns, 0);
-    std::vector<double> deviations(columns, 0);
-    for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t j = 0; j < columns; ++j) {
-        means[j] += static_cast<double>(background.values[i * columns + j]);
+    std::vector<double> means(columns);
+    std::vector<double> deviations(columns);
+    std::vector<float> column(rows);
+    for (std::size_t j = 0; j < columns; ++j) {
+      for (std::size_t i = 0; i < rows; ++i) column[i] = background.values[i * columns + j];
+      stats::Moments moments;
+      if (auto added = moments.Add(column); !added.ok()) return added.error();
+      if (moments.missing() > 0) {
+        return Invalid("column " + std::to_string(j) +
+                       " of the background holds what is no number");
       }
-    }
-    for (double& mean : means) mean /= static_cast<double>(rows);
-    for (std::size_t i = 0; i < rows; ++i) {
-      for (std::size_t j = 0; j < columns; ++j) {
-        const double off = static_cast<double>(background.values[i * columns + j]) - means[j];
-        deviations[j] += off * off;
-      }
-    }
-    for (double& deviation : deviations) {
-      deviation = std::sqrt(deviation / static_cast<double>(rows));
+      const auto mean = moments.Mean();
+      const auto deviation = moments.StandardDeviation();
+      if (!mean.ok() || !deviation.ok()) return mean.ok() ? deviation.error() : mean.error();
+      means[j] = *mean;
+      deviations[j] = *deviation;
     }
     const auto options = Options(kRowSamples);
     return Take(explain::ExplainRow(input_.values, means, deviations, Answers(), options, budget_),

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,6 +24,7 @@
 #include "tidewheel/inference/core/testing/identity_models.h"
 #include "tidewheel/inference/oip_http/content_coding.h"
 #include "tidewheel/inference/oip_http/testing/http_client.h"
+#include "tidewheel/testing/eventually.h"
 
 namespace tidewheel::inference {
 namespace {
@@ -133,14 +135,8 @@ class OipHttpServerTest : public ::testing::Test {
     if (parser.parse(answer.body).at_key("error").get_string().get(words)) return "";
     return std::string(words);
   }
-  template <typename Condition>
-  static bool Eventually(Condition condition) {
-    const auto end = std::chrono::steady_clock::now() + 60s;
-    while (!condition()) {
-      if (std::chrono::steady_clock::now() > end) return false;
-      std::this_thread::sleep_for(5ms);
-    }
-    return true;
+  static bool Eventually(const std::function<bool()>& condition) {
+    return tidewheel::testing::Eventually(60s, condition);
   }
 
   fs::path root_;
