@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "tidewheel/inference/engine/package_gradients.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/service/events.h"
 
@@ -121,7 +122,8 @@ Result<void> App::StartExplanations() {
   if (!engine) return engine.error();
   explain_engine_ = *std::move(engine);
   explain_loader_.emplace(*payloads_, *explain_engine_);
-  explain_models_.emplace(deployments_, *explain_loader_, OpenGradients{});
+  TorchOptions torch{.program = config_.oip.torch_runner};
+  explain_models_.emplace(deployments_, *explain_loader_, PackageGradients(*payloads_, torch));
   explanations_.emplace(
       *explain_models_, ExplainQueue::Options{config_.explain_queue},
       ExplainCounters{

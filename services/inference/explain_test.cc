@@ -112,10 +112,6 @@ TEST_F(ExplainTest, RefusesWithTheReason) {
       HasSubstr("method 9"));
   EXPECT_THAT(refused([](auto& request) { request.mutable_row()->set_data("12345"); }),
               HasSubstr("5 bytes"));
-  EXPECT_THAT(refused([](auto& request) {
-                request.set_method(v1::EXPLANATION_METHOD_INTEGRATED_GRADIENTS);
-              }),
-              HasSubstr("12 "));
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ Result<std::unique_ptr<ForeignModel>> ForeignModel::Load(int descriptor,
     return Error{ErrorCode::kInvalidArgument,
                  "the file is not " + kind + ": it does not begin as a zip archive does"};
   }
+  if (options.gradients && options.package) {
+    return Error{ErrorCode::kUnimplemented, "a compiled package has no gradients"};
+  }
+  if (options.gradients) return LoadGradients(descriptor, options);
   return options.package ? LoadPackage(descriptor, options) : LoadScript(descriptor, options);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -42,6 +43,11 @@ struct ForeignTensor {
   std::shared_ptr<const void> owner{};  // Null: the bytes are the caller's.
 };
 
+/// Rows, and the class as one INT64; that class's answers, and their derivatives in the rows'
+/// shape.
+inline constexpr std::array<std::string_view, 2> kGradientInputs = {"rows", "class"};
+inline constexpr std::array<std::string_view, 2> kGradientOutputs = {"answers", "gradients"};
+
 struct ForeignOptions {
   bool package = false;        // An AOTInductor package; else TorchScript.
   std::string device = "cpu";  // Or "cuda:N".
@@ -49,6 +55,9 @@ struct ForeignOptions {
   int instances = 1;           // Calls at the same time.
   /// Attributes become constants, and what this makes superfluous goes.
   bool freeze = true;
+  /// Of TorchScript whose forward takes rows and gives rows x classes: served is the derivative of
+  /// one class's answer by the rows, with kGradientInputs and kGradientOutputs.
+  bool gradients = false;
   std::filesystem::path scratch{};  // For a package, which is unpacked there.
 };
 

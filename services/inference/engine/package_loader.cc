@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "tidewheel/inference/engine/package_files.h"
 #include "tidewheel/inference/engine/package_model.h"
 #include "tidewheel/ml/package/golden.h"
 #include "tidewheel/ml/package/manifest.h"
@@ -39,19 +40,6 @@ Result<void> CheckAgree(const ModelPackage& package, const ml::PackageManifest& 
 
 }  // namespace
 
-Result<std::string> PackageLoader::ReadFile(const ModelPackage& package,
-                                            std::string_view name) const {
-  for (const auto& file : package.files) {
-    if (file.name != name) continue;
-    const auto ref = blob::Ref::Parse(file.payload_ref);
-    if (!ref) return Prefixed(file.name + ": ", ref.error());
-    auto bytes = payloads_.Get(*ref);
-    if (!bytes) return Prefixed(file.name + ": ", bytes.error());
-    return bytes;
-  }
-  return Bad("the package has no " + std::string(name));
-}
-
 Result<std::optional<EmbeddingReference>> PackageLoader::ReadReference(
     const ModelPackage& package, const serving::Model& model) const {
   const bool there =
@@ -59,7 +47,7 @@ Result<std::optional<EmbeddingReference>> PackageLoader::ReadReference(
                   [](const PackageFile& file) { return file.name == ml::kProfileFile; });
   const auto& embedding = model.signature().embedding;
   if (!there || !embedding) return std::optional<EmbeddingReference>();
-  const auto bytes = ReadFile(package, ml::kProfileFile);
+  const auto bytes = ReadPackageFile(payloads_, package, ml::kProfileFile);
   if (!bytes) return bytes.error();
   training::v1::ReferenceProfile profile;
   if (!profile.ParseFromString(*bytes)) return Bad("profile.pb: not a reference profile");
@@ -80,7 +68,7 @@ Result<std::optional<EmbeddingReference>> PackageLoader::ReadReference(
 }
 
 Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackage& package) {
-  const auto yaml = ReadFile(package, ml::kManifestFile);
+  const auto yaml = ReadPackageFile(payloads_, package, ml::kManifestFile);
   if (!yaml) return yaml.error();
   const auto manifest = ml::ParsePackageManifest(*yaml);
   if (!manifest) return manifest.error();
@@ -89,7 +77,7 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
 
   const auto chosen = ChooseVariant(*manifest, wanted_, engine_.HasBf16(), kGoldenTolerance);
   if (!chosen) return chosen.error();
-  const auto onnx = ReadFile(package, chosen->file);
+  const auto onnx = ReadPackageFile(payloads_, package, chosen->file);
   if (!onnx) return onnx.error();
   auto model = engine_.LoadBytes(*onnx, chosen->precision);
   if (!model) return model.error();
@@ -97,7 +85,7 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
     return agree.error();
   }
 
-  const auto golden_bytes = ReadFile(package, ml::kGoldenFile);
+  const auto golden_bytes = ReadPackageFile(payloads_, package, ml::kGoldenFile);
   if (!golden_bytes) return golden_bytes.error();
   const auto golden = ml::ParseGoldenSamples(*golden_bytes);
   if (!golden) return golden.error();

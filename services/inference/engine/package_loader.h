@@ -29,7 +29,6 @@ class PackageLoader final : public ModelLoader {
   Result<std::shared_ptr<const ServedModel>> Load(const ModelPackage& package) override;
 
  private:
-  Result<std::string> ReadFile(const ModelPackage& package, std::string_view name) const;
   /// Of profile.pb; none when the package or its profile has none.
   Result<std::optional<EmbeddingReference>> ReadReference(const ModelPackage& package,
                                                           const serving::Model& model) const;

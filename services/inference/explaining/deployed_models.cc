@@ -37,8 +37,7 @@ class ModelCopy final : public ExplainableModel {
                          std::span<double> probabilities, std::span<float> gradients) override {
     if (gradients_ == nullptr) {
       if (!open_) {
-        return Error{ErrorCode::kUnimplemented,
-                     "integrated gradients need the torch engine, which is not set up here"};
+        return Error{ErrorCode::kUnimplemented, "there is no engine for gradients here"};
       }
       auto opened = open_(package_);
       if (!opened.ok()) return opened.error();

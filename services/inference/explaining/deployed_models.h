@@ -1,28 +1,15 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <list>
 #include <memory>
 #include <string>
 
 #include "tidewheel/inference/domain/deployment.h"
+#include "tidewheel/inference/domain/gradient_engine.h"
 #include "tidewheel/inference/explaining/explainable_model.h"
 
 namespace tidewheel::inference {
-
-/// Gradients of a package, where there is an engine for them.
-class GradientEngine {
- public:
-  virtual ~GradientEngine() = default;
-  /// As ExplainableModel::Gradients.
-  virtual Result<void> Gradients(std::span<const std::int64_t> row_shape,
-                                 std::span<const float> rows, std::size_t count,
-                                 std::size_t class_index, std::span<double> probabilities,
-                                 std::span<float> gradients) = 0;
-};
-using OpenGradients =
-    std::function<Result<std::unique_ptr<GradientEngine>>(const ModelPackage& package)>;
 
 /// Copies of what the registry deploys, loaded when they are first asked for and kept until others
 /// are asked: an explanation of the same version finds it loaded. While the registry is away the

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <functional>
@@ -20,6 +21,7 @@
 #include "tidewheel/inference/background/capture_keeper.h"
 #include "tidewheel/inference/background/shadow_runner.h"
 #include "tidewheel/inference/domain/deployment_follower.h"
+#include "tidewheel/inference/engine/package_gradients.h"
 #include "tidewheel/inference/engine/package_loader.h"
 #include "tidewheel/inference/explaining/deployed_models.h"
 #include "tidewheel/metrics/registry.h"
@@ -227,7 +229,12 @@ class InferenceTest : public ::testing::Test {
     captures_.emplace(*store_, sink_, BackgroundLimits{1'024, 1 << 24},
                       CaptureCounters{.dropped_by_queue = capture_drops_}, nullptr);
     predictor_.emplace(table_, sink_, shadows_, *captures_, clock_, PredictorCounters{});
-    explainable_.emplace(source_, *loader_, OpenGradients{});
+    TorchOptions torch;
+    if (const char* const build = std::getenv("TIDEWHEEL_BINARY_DIR"); build != nullptr) {
+      torch.program = std::filesystem::path(build) / "bin" / "tidewheel-torch-runner";
+    }
+    gradients_ = PackageGradients(*store_, torch);
+    explainable_.emplace(source_, *loader_, gradients_);
     door_.emplace(*predictor_, table_, *explainable_, clock_, InferenceHandler::Options{2, 1'024},
                   metrics_);
     stub_ = &door_->stub();
@@ -248,10 +255,10 @@ class InferenceTest : public ::testing::Test {
     const auto folder = folder_.path() / ("package-" + std::to_string(version));
     const ml::BarPictures pictures{20, version};
     auto model =
-        ml::Model::Create(ml::MakeArchitecture("image-cnn", {1, kSide, kSide}, 4).value(), version);
+        ml::Model::Create(ml::MakeArchitecture(recipe_, {1, kSide, kSide}, 4).value(), version);
     ml::PackageContents contents;
     contents.manifest.task = kTask;
-    contents.manifest.recipe = "image-cnn";
+    contents.manifest.recipe = recipe_;
     contents.manifest.classes = {"a", "b", "c", "d"};
     contents.manifest.preprocessing = vision::ToEntries(Preprocessing());
     contents.manifest.run_id = "run-" + std::to_string(version);
@@ -340,6 +347,7 @@ class InferenceTest : public ::testing::Test {
   ModelTable table_;
   std::optional<DeploymentFollower> follower_;
   std::uint64_t revision_ = 0;
+  std::string recipe_ = "image-cnn";  // Of the packages.
   KeepingSink sink_{store_};
   CountingCounter shadow_drops_;
   CountingCounter capture_drops_;
@@ -347,6 +355,7 @@ class InferenceTest : public ::testing::Test {
                         ShadowCounters{.dropped = shadow_drops_}};
   std::optional<CaptureKeeper> captures_;
   std::optional<Predictor> predictor_;
+  OpenGradients gradients_;
   std::optional<DeployedModels> explainable_;
   std::optional<Door> door_;
   v1::InferenceService::Stub* stub_ = nullptr;

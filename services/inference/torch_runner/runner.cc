@@ -149,6 +149,7 @@ Result<void> Prepare(const LoadOrder& order, int memory, int file, Served& serve
                                              .threads = static_cast<int>(order.threads),
                                              .instances = static_cast<int>(order.lanes),
                                              .freeze = order.freeze,
+                                             .gradients = order.gradients,
                                              .scratch = order.scratch});
   close(file);
   if (!model) return model.error();

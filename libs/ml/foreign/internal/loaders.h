@@ -8,6 +8,7 @@
 namespace tidewheel::ml {
 
 Result<std::unique_ptr<ForeignModel>> LoadScript(int descriptor, const ForeignOptions& options);
+Result<std::unique_ptr<ForeignModel>> LoadGradients(int descriptor, const ForeignOptions& options);
 Result<std::unique_ptr<ForeignModel>> LoadPackage(int descriptor, const ForeignOptions& options);
 
 /// All bytes of the file, whatever its position. kDataLoss: it cannot be read.

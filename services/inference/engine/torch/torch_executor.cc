@@ -365,6 +365,7 @@ Result<void> TorchExecutor::LoadInto(Session& session, std::stop_token stop) {
   order.spin_nanoseconds =
       static_cast<std::uint64_t>(std::max<std::int64_t>(options_.spin.count(), 0));
   order.freeze = options_.freeze;
+  order.gradients = model_.gradients;
   order.scratch = session.scratch().string();
   order.inputs = model_.inputs;
   order.outputs = model_.outputs;

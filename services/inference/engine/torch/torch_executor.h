@@ -56,6 +56,9 @@ struct TorchModel {
   std::vector<TensorSpec> inputs{};
   std::vector<TensorSpec> outputs{};
   std::size_t max_batch_size = 0;
+  /// Served is the derivative of one class's answer by the rows: inputs "rows" and "class" (one
+  /// INT64), outputs "answers" and "gradients". Only TorchScript that takes and gives one tensor.
+  bool gradients = false;
 };
 
 struct TorchRunnerCounts {

@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
+#include <cmath>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -299,6 +301,60 @@ TEST_F(TorchExecutorTest, ARepositoryServesThem) {
     EXPECT_THAT(ValuesOf<float>((*answer)->outputs.at(0)), ElementsAre(2, 4));
   }
   EXPECT_EQ(server.Describe("batched", "")->spec.max_batch_size, 8U);
+}
+
+TEST_F(TorchExecutorTest, GradientsAreThoseOfTheChosenClassAndOfEachRowAlone) {
+  // d softmax(x)_c / dx_j = p_c (delta_cj - p_j).
+  const auto file = Script("softmax", "def forward(self, x):\n  return torch.softmax(x, 1)\n");
+  const auto model = Start({.file = file, .gradients = true});
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  const std::int64_t wanted = 1;
+  const Tensor of_class =
+      Tensor::Of("", DataType::kInt64, {1},
+                 std::string(reinterpret_cast<const char*>(&wanted), sizeof wanted));
+  const std::vector<float> rows{0.5F, -1, 2, 3, 0, -2};
+  const auto answer = (*model)->Execute(std::vector{Floats(rows, {2, 3}), of_class});
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  ASSERT_EQ(answer->size(), 2U);
+  const auto answers = ValuesOf<float>((*answer)[0]);
+  const auto slopes = ValuesOf<float>((*answer)[1]);
+  EXPECT_THAT((*answer)[1].shape, ElementsAre(2, 3));
+  for (std::size_t row = 0; row < 2; ++row) {
+    std::array<double, 3> p{};
+    double sum = 0;
+    for (std::size_t j = 0; j < 3; ++j) sum += p[j] = std::exp(rows[row * 3 + j]);
+    for (double& each : p) each /= sum;
+    EXPECT_NEAR(answers[row], p[1], 1e-6);
+    for (std::size_t j = 0; j < 3; ++j) {
+      EXPECT_NEAR(slopes[row * 3 + j], p[1] * ((j == 1 ? 1 : 0) - p[j]), 1e-6);
+    }
+  }
+  const std::int64_t none = 3;
+  const Tensor of_none = Tensor::Of("", DataType::kInt64, {1},
+                                    std::string(reinterpret_cast<const char*>(&none), sizeof none));
+  const auto refused = (*model)->Execute(std::vector{Floats(rows, {2, 3}), of_none});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidArgument);
+  EXPECT_THAT(refused.error().message, HasSubstr("class 3, the answer has 3"));
+}
+
+TEST_F(TorchExecutorTest, WhereThereIsNoGradientItIsSaid) {
+  const auto two = Start(
+      {.file = Script("two", "def forward(self, x, y):\n  return x + y\n"), .gradients = true});
+  ASSERT_FALSE(two.ok());
+  EXPECT_THAT(two.error().message, HasSubstr("takes one tensor and gives one"));
+
+  const auto steps =
+      Start({.file = Script("steps", "def forward(self, x):\n  return (x > 0).float()\n"),
+             .gradients = true});
+  ASSERT_TRUE(steps.ok()) << steps.error().message;
+  const std::int64_t wanted = 0;
+  const Tensor of_class =
+      Tensor::Of("", DataType::kInt64, {1},
+                 std::string(reinterpret_cast<const char*>(&wanted), sizeof wanted));
+  const auto answer = (*steps)->Execute(std::vector{Floats({1, 2}, {1, 2}), of_class});
+  ASSERT_FALSE(answer.ok());
+  EXPECT_EQ(answer.error().code, ErrorCode::kUnimplemented);
 }
 
 }  // namespace

@@ -31,6 +31,7 @@ std::string LoadOrder::Print() const {
     out.Number(number);
   }
   out.Number(freeze ? 1 : 0);
+  out.Number(gradients ? 1 : 0);
   out.Text(scratch);
   out.Specs(inputs);
   out.Specs(outputs);
@@ -47,6 +48,7 @@ Result<LoadOrder> LoadOrder::Parse(std::string_view message) {
     *number = in.Number();
   }
   order.freeze = in.Number() != 0;
+  order.gradients = in.Number() != 0;
   order.scratch = in.Text();
   order.inputs = in.Specs();
   order.outputs = in.Specs();

@@ -26,7 +26,8 @@ struct LoadOrder {
   std::uint64_t memory_bytes = 0;  // That the process may hold beyond what it starts with; 0: any.
   std::uint64_t spin_nanoseconds = 0;
   bool freeze = true;
-  std::string scratch{};  // A folder that it may write to; empty: none.
+  bool gradients = false;  // Serve the derivative instead of the answer.
+  std::string scratch{};   // A folder that it may write to; empty: none.
   /// What the configuration says; empty: what the file says.
   std::vector<TensorSpec> inputs{};
   std::vector<TensorSpec> outputs{};

@@ -33,6 +33,7 @@ TEST(LoadOrderTest, IsReadAsItWasPrinted) {
   order.device = "cuda:3";
   order.lanes = 7;
   order.memory_bytes = 99;
+  order.gradients = true;
   order.scratch = "/somewhere";
   order.inputs = SomeSpecs();
   const auto read = LoadOrder::Parse(order.Print());
@@ -41,6 +42,7 @@ TEST(LoadOrderTest, IsReadAsItWasPrinted) {
   EXPECT_EQ(read->device, "cuda:3");
   EXPECT_EQ(read->lanes, 7U);
   EXPECT_EQ(read->memory_bytes, 99U);
+  EXPECT_TRUE(read->gradients);
   EXPECT_EQ(read->scratch, "/somewhere");
   EXPECT_EQ(read->inputs, SomeSpecs());
   EXPECT_THAT(read->outputs, IsEmpty());
