@@ -1,9 +1,5 @@
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -11,33 +7,13 @@
 #include "tidewheel/metrics/exposer.h"
 #include "tidewheel/metrics/process.h"
 #include "tidewheel/metrics/registry.h"
+#include "tidewheel/testing/http_get.h"
 
 namespace tidewheel::metrics {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-/// GETs `path` from "127.0.0.1:port" over a socket; the whole answer.
-std::string Get(const std::string& address, const std::string& path) {
-  const int socket_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(static_cast<std::uint16_t>(std::stoi(address.substr(address.find(':') + 1))));
-  inet_pton(AF_INET, address.substr(0, address.find(':')).c_str(), &to.sin_addr);
-  std::string answer;
-  if (connect(socket_fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) {
-    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
-    EXPECT_EQ(write(socket_fd, request.data(), request.size()),
-              static_cast<ssize_t>(request.size()));
-    char buffer[4096];
-    for (ssize_t got = 0; (got = read(socket_fd, buffer, sizeof buffer)) > 0;) {
-      answer.append(buffer, static_cast<std::size_t>(got));
-    }
-  }
-  close(socket_fd);
-  return answer;
-}
 
 TEST(RegistryTest, InstrumentsCountUnderTheirNamesAndLabels) {
   Registry registry("test");
@@ -160,12 +136,12 @@ TEST(ExposerTest, MetricsAreScrapedOverHttp) {
   ASSERT_TRUE(exposer.ok()) << exposer.error().message;
   EXPECT_THAT((*exposer)->address(), Not(HasSubstr(":0")));
 
-  const std::string answer = Get((*exposer)->address(), "/metrics");
+  const std::string answer = testing::HttpGet((*exposer)->address(), "/metrics");
   EXPECT_THAT(answer, HasSubstr("200 OK"));
   EXPECT_THAT(answer, HasSubstr("tidewheel_test_samples_total 5\n"));
   EXPECT_THAT(answer, HasSubstr("tidewheel_build_info{"));
   EXPECT_THAT(answer, HasSubstr("process_resident_memory_bytes"));
-  EXPECT_THAT(Get((*exposer)->address(), "/other"), HasSubstr("404"));
+  EXPECT_THAT(testing::HttpGet((*exposer)->address(), "/other"), HasSubstr("404"));
 }
 
 TEST(ExposerTest, AnAddressInUseIsNamed) {
