@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <grpc/support/log.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cctype>
@@ -38,6 +39,17 @@ void LogOfGrpc(gpr_log_func_args* line) {
       line->severity == GPR_LOG_SEVERITY_ERROR ? log::Level::kWarning : log::Level::kDebug;
   const std::vector<log::Field> fields{{"text", line->message}};
   log::Write(level, "grpc says", fields);
+}
+
+/// A connection is an open file, and the limit that a shell hands on (1,024) is for programs that
+/// wait by select(2). What the machine's owner allows is left as it is.
+void TakeOpenFiles() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    log::Warning("limit of open files not raised", {{"problem", std::strerror(errno)}});
+  }
 }
 
 std::string AsJson(std::string_view service, const Addresses& addresses) {
@@ -157,6 +169,7 @@ std::optional<int> ServiceLaunch::Configure(const std::function<void(config::Rea
   for (const auto& name : reader.UnknownEnvironment()) {
     log::Warning("variable is not a setting", {{"variable", name}});
   }
+  TakeOpenFiles();
   // One left by a process that was killed would speak of ports that are gone.
   if (!ready_file_.empty()) (void)unlink(ready_file_.c_str());
   return std::nullopt;

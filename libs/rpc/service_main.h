@@ -31,9 +31,9 @@ class ServiceLaunch {
   /// `service` is "model-registry"; its prefix is then TIDEWHEEL_MODEL_REGISTRY.
   ServiceLaunch(std::string_view service, int argc, char** argv);
 
-  /// Reads the settings through `read`, starts the log and logs what holds. A value is main's exit
-  /// code: there is nothing more to do (0), or a problem, already printed (1; 2 when the command
-  /// line is wrong).
+  /// Reads the settings through `read`, starts the log and logs what holds; the process may then
+  /// have as many open files as it is allowed. A value is main's exit code: there is nothing more
+  /// to do (0), or a problem, already printed (1; 2 when the command line is wrong).
   std::optional<int> Configure(const std::function<void(config::Reader&)>& read);
 
   bool migrate() const { return migrate_; }
