@@ -26,7 +26,7 @@ void InferStream::Step(Change change) {
       slots_.pop_front();
       writing_ = write = true;
     }
-    if (!reading_ && !ended_ && !broken_ && slots_.size() < window_) reading_ = read = true;
+    if (!reading_ && !ended_ && !broken_ && MayReadLocked()) reading_ = read = true;
     if (!finished_ && !reading_ && !writing_ && slots_.empty() && (ended_ || broken_)) {
       finished_ = finish = true;
     }
@@ -38,6 +38,14 @@ void InferStream::Step(Change change) {
     Finish(broken_ ? grpc::Status(grpc::StatusCode::CANCELLED, "the stream was cancelled")
                    : grpc::Status::OK);
   }
+}
+
+bool InferStream::MayReadLocked() const {
+  // What is under way is taken to be answered as the last was. The one that is being written
+  // counts: it is what a client that does not read holds up.
+  const std::size_t waiting = slots_.size() + (writing_ ? 1 : 0);
+  return waiting == 0 ||
+         (slots_.size() < window_ && (waiting + 1) * answer_bytes_ <= kMostAnswerBytes);
 }
 
 void InferStream::OnReadDone(bool ok) {
@@ -98,6 +106,7 @@ void InferStream::Answer(Slot& slot, Result<InferResponse> response) {
   }
   Step([&] {
     slot.answer.Swap(&buffer);
+    answer_bytes_ = slot.answer.Length();
     slot.answered = true;
   });
 }

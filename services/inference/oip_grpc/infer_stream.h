@@ -17,7 +17,8 @@
 namespace tidewheel::inference {
 
 /// One ModelStreamInfer: up to `window` requests are worked on at once, and answered in their
-/// order. Deletes itself when gRPC is done with it.
+/// order; fewer where answers are large, so that one who does not read them fills no memory.
+/// Deletes itself when gRPC is done with it.
 class InferStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   InferStream(grpc::CallbackServerContext& context, ModelServer& models,
@@ -29,6 +30,9 @@ class InferStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   void OnDone() override { delete this; }
 
  private:
+  static constexpr std::size_t kMostAnswerBytes = std::size_t{64} << 20;  // Of what waits.
+  static constexpr std::size_t kFirstRequests = 8;  // Until an answer has shown its size.
+
   /// A request from its arrival until its answer is being written.
   struct Slot {
     MessageBytes message{};
@@ -43,6 +47,8 @@ class InferStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   /// Changes what the lock guards, then does what is next.
   template <typename Change>
   void Step(Change change);
+  /// With the lock held.
+  bool MayReadLocked() const;
 
   ModelServer& models_;
   const SharedMemoryTable& regions_;
@@ -54,7 +60,8 @@ class InferStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
 
   std::mutex mutex_;  // Guards the rest.
   std::deque<std::unique_ptr<Slot>> slots_;
-  bool reading_ = true;  // Or looking at what was read.
+  std::size_t answer_bytes_ = kMostAnswerBytes / kFirstRequests;  // Of the last that was given.
+  bool reading_ = true;                                           // Or looking at what was read.
   bool writing_ = false;
   bool ended_ = false;  // The client has said all.
   bool finished_ = false;
