@@ -1,26 +1,17 @@
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
-#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "inference/grpc_service.grpc.pb.h"
-#include "tidewheel/ml/graph/onnx_graph.h"
+#include "tidewheel/inference/repository/testing/served_folder_suite.h"
 #include "tidewheel/rpc/client.h"
-#include "tidewheel/serving/engine.h"
 #include "tidewheel/testing/eventually.h"
+#include "tidewheel/testing/http_get.h"
 #include "tidewheel/testing/subprocess.h"
-#include "tidewheel/testing/temp_folder.h"
 
 namespace tidewheel::inference {
 namespace {
@@ -28,108 +19,18 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr ml::ImageShape kShape{1, 8, 8};
-constexpr int kClasses = 4;
 constexpr std::size_t kNumbers = 64;
 
-std::string OnnxOf(std::uint64_t seed) {
-  const auto architecture = ml::MakeArchitecture("image-cnn", kShape, kClasses).value();
-  const auto plan = ml::PlanArchitecture(architecture).value();
-  return ml::PrintOnnx(architecture, ml::InitialWeights(plan, seed)).value();
-}
-
-std::string Get(const std::string& address, const std::string& path) {
-  const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port =
-      htons(static_cast<std::uint16_t>(std::atoi(address.substr(address.rfind(':') + 1).c_str())));
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  std::string answer;
-  if (connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0) {
-    const std::string request =
-        "GET " + path + " HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-    if (send(connection, request.data(), request.size(), MSG_NOSIGNAL) > 0) {
-      char part[4'096];
-      for (ssize_t got = 0; (got = recv(connection, part, sizeof part, 0)) > 0;) {
-        answer.append(part, static_cast<std::size_t>(got));
-      }
-    }
-  }
-  close(connection);
-  return answer;
-}
-
-/// The text behind `"key":"` in a line of JSON.
-std::string Field(const std::string& line, const std::string& key) {
-  const std::string before = "\"" + key + "\":\"";
-  const auto at = line.find(before);
-  if (at == std::string::npos) return "";
-  const auto begin = at + before.size();
-  return line.substr(begin, line.find('"', begin) - begin);
-}
-
-/// The real program on a folder of real models.
-class RepositoryAppTest : public ::testing::Test {
+class RepositoryAppTest : public ServedFolder {
  protected:
-  void WriteModel(const std::string& name, std::uint64_t version, std::uint64_t seed) {
-    const auto folder = models_ / name / std::to_string(version);
-    fs::create_directories(folder);
-    // Whole or not at all: the program may be looking.
-    std::ofstream(folder / "draft", std::ios::binary) << OnnxOf(seed);
-    fs::rename(folder / "draft", folder / "model.onnx");
-  }
-
-  void Start(const std::vector<std::string>& words) {
-    const char* const folder = std::getenv("TIDEWHEEL_BINARY_DIR");
-    ASSERT_NE(folder, nullptr);
-    std::vector<std::string> argv = {(fs::path(folder) / "bin" / "tidewheel-inference").string(),
-                                     "--model-repository=" + models_.string(),
-                                     "--grpc-port",
-                                     "0",
-                                     "--http-port",
-                                     "0",
-                                     "--metrics-port=0"};
-    argv.insert(argv.end(), words.begin(), words.end());
-    testing::SubprocessOptions options;
-    options.pipe_stdout = true;
-    options.stderr_file = folder_.path() / "log";
-    auto process = testing::Subprocess::Start(argv, options);
-    ASSERT_TRUE(process.ok()) << process.error().message;
-    process_ = *std::move(process);
-    const auto line = process_->ReadLine(seconds(120));
-    ASSERT_TRUE(line.has_value()) << Log();
-    ready_ = *line;
-    stub_ = ::inference::GRPCInferenceService::NewStub(rpc::OpenChannel(Field(ready_, "grpc")));
-  }
-
-  std::string Log() const {
-    std::ifstream file(folder_.path() / "log");
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
-
   grpc::Status Infer(const std::string& model, const std::vector<float>& values,
                      ::inference::ModelInferResponse* response) {
-    ::inference::ModelInferRequest request;
-    request.set_model_name(model);
-    auto* input = request.add_inputs();
-    input->set_name(ml::kInputName);
-    input->set_datatype("FP32");
-    for (const std::int64_t size : {1, 1, 8, 8}) input->add_shape(size);
-    request.add_raw_input_contents(values.data(), values.size() * sizeof(float));
+    auto request = RequestOf(model, {1, 1, 8, 8}, values);
     request.add_outputs()->set_name(ml::kOutputName);
-    rpc::ClientContextWithDeadline context(seconds(60));
-    return stub_->ModelInfer(&context, request, response);
+    return Ask(*stub_, request, response);
   }
-
-  testing::TempFolder folder_;
-  const fs::path models_ = folder_.path() / "models";
-  std::optional<testing::Subprocess> process_;
-  std::string ready_;
-  std::unique_ptr<::inference::GRPCInferenceService::Stub> stub_;
 };
 
 TEST_F(RepositoryAppTest, AFolderOfOnnxFilesIsServedWithoutAPlatform) {
@@ -137,24 +38,13 @@ TEST_F(RepositoryAppTest, AFolderOfOnnxFilesIsServedWithoutAPlatform) {
   WriteModel("digits", 2, 8);
   ASSERT_NO_FATAL_FAILURE(Start({}));
 
-  std::vector<float> values(kNumbers);
-  for (std::size_t i = 0; i < kNumbers; ++i) values[i] = static_cast<float>(i) / 64;
   ::inference::ModelInferResponse response;
-  const auto status = Infer("digits", values, &response);
+  const auto status = Infer("digits", Ramp(), &response);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(response.model_version(), "2");
-  ASSERT_EQ(response.raw_output_contents_size(), 1);
-  std::vector<float> answer(kClasses);
-  ASSERT_EQ(response.raw_output_contents(0).size(), kClasses * sizeof(float));
-  std::memcpy(answer.data(), response.raw_output_contents(0).data(), kClasses * sizeof(float));
+  EXPECT_TRUE(Near(FirstOutput(response), AnswerOf(8)));
 
-  const auto engine = serving::Engine::Create({}).value();
-  const auto model = engine->LoadBytes(OnnxOf(8)).value();
-  std::vector<float> expected(kClasses);
-  ASSERT_TRUE(model->Infer(values, 1, expected).ok());
-  for (std::size_t i = 0; i < kClasses; ++i) EXPECT_NEAR(answer[i], expected[i], 1e-5);
-
-  const std::string metrics = Get(Field(ready_, "metrics"), "/metrics");
+  const std::string metrics = testing::HttpGet(Address("metrics"), "/metrics");
   const std::string labels = "{model=\"digits\",version=\"2\"}";
   EXPECT_THAT(metrics, HasSubstr("nv_inference_request_success" + labels + " 1"));
   EXPECT_THAT(metrics,
@@ -163,10 +53,10 @@ TEST_F(RepositoryAppTest, AFolderOfOnnxFilesIsServedWithoutAPlatform) {
   EXPECT_THAT(metrics, HasSubstr("tidewheel_inference_infer_seconds_bucket{model=\"digits\""));
   EXPECT_THAT(metrics,
               HasSubstr("tidewheel_inference_batches_total{model=\"digits\",reason=\"idle\""));
-  EXPECT_THAT(Get(Field(ready_, "http"), "/v2/health/ready"), HasSubstr(" 200 "));
-  EXPECT_THAT(Get(Field(ready_, "http"), "/v2/models/digits"), HasSubstr("\"digits\""));
-  EXPECT_TRUE(rpc::WaitUntilServing(Field(ready_, "grpc"), seconds(60), "digits").ok());
-  EXPECT_TRUE(rpc::WaitUntilServing(Field(ready_, "grpc"), seconds(60)).ok());
+  EXPECT_THAT(testing::HttpGet(Address("http"), "/v2/health/ready"), HasSubstr(" 200 "));
+  EXPECT_THAT(testing::HttpGet(Address("http"), "/v2/models/digits"), HasSubstr("\"digits\""));
+  EXPECT_TRUE(rpc::WaitUntilServing(Address("grpc"), seconds(60), "digits").ok());
+  EXPECT_TRUE(rpc::WaitUntilServing(Address("grpc"), seconds(60)).ok());
 
   process_->Kill(SIGTERM);
   EXPECT_EQ(process_->Wait(seconds(60)), 0) << Log();
