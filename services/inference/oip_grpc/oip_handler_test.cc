@@ -482,9 +482,9 @@ TEST_F(OipHandlerTest, ACancelledStreamEndsWithRequestsUnderWay) {
   gate.Shut();
   grpc::ClientContext context;
   const auto stream = stub_->ModelStreamInfer(&context);
+  const int before = gate.arrivals();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(stream->Write(PlusRequest(1)));
-  ASSERT_TRUE(tidewheel::testing::Eventually(
-      seconds(60), [&] { return models_->Statistics("plus", "").value()[0].pending > 0; }));
+  gate.AwaitArrivals(before + 1);
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
   gate.Open();
