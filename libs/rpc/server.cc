@@ -18,9 +18,6 @@
 namespace tidewheel::rpc {
 namespace {
 
-// How old what a watcher knows of other names may be.
-constexpr std::chrono::milliseconds kHealthInterval{100};
-
 /// Tells the names of the services, in the order they were added, before the first call can come.
 class NameTeller final : public grpc::ServerBuilderPlugin {
  public:
@@ -75,7 +72,6 @@ struct Server::Parts {
   std::vector<std::string> services;
   std::vector<std::string> addresses;
   std::unique_ptr<grpc::Server> server;
-  Pause pause;
   std::unique_ptr<Worker> watching;  // Null: nobody else is asked about.
 };
 
@@ -157,7 +153,10 @@ Result<void> Server::Start() {
   if (options.other_health) {
     parts.watching =
         std::make_unique<Worker>("health-watch", [&parts](const std::stop_token& stop) {
-          while (parts.pause.Wait(stop, kHealthInterval)) parts.health.Refresh();
+          const ServerOptions& its = parts.options;
+          const auto changed =
+              its.other_health_changed ? its.other_health_changed : std::make_shared<Pause>();
+          while (changed->Wait(stop, its.other_health_every)) parts.health.Refresh();
         });
   }
   log::Info("server listens", {{"addresses", parts.addresses}, {"services", parts.services}});

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/base/worker.h"
 #include "tidewheel/config/reader.h"
 #include "tidewheel/metrics/registry.h"
 
@@ -34,9 +35,12 @@ struct ServerOptions {
   /// is logged they are observed as all others.
   std::vector<std::string> lean_methods;
   /// Whether something that is no service here, such as a model, serves; nothing of what it does
-  /// not know. Health asks it for such names, and a few times a second for those that are watched.
-  /// Quick and thread-safe.
+  /// not know. Health asks it for such names, and for those that are watched every
+  /// `other_health_every` and whenever `other_health_changed` is woken. Quick and thread-safe.
   std::function<std::optional<bool>(const std::string&)> other_health{};
+  std::chrono::milliseconds other_health_every{100};
+  /// May be woken before the server starts and after it is gone. Null: nobody wakes it.
+  std::shared_ptr<Pause> other_health_changed{};
 
   /// Keys `listen`, `max_message`, `max_control_calls`, `drain`.
   void Read(config::Reader& reader);

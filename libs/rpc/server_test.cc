@@ -6,6 +6,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <filesystem>
 #include <future>
 #include <optional>
@@ -179,6 +180,33 @@ TEST_F(ServerTest, AWatcherOfAnUnknownServiceIsToldSoAndMayLeave) {
   EXPECT_EQ(response.status(), HealthCheckResponse::SERVICE_UNKNOWN);
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
+}
+
+TEST_F(ServerTest, AWatcherOfAnotherNameHearsOfAChangeAsSoonAsSomebodySaysSo) {
+  std::atomic<bool> serves = false;
+  ServerOptions options;
+  options.other_health = [&](const std::string& name) -> std::optional<bool> {
+    return name == "model" ? std::optional<bool>(serves) : std::nullopt;
+  };
+  options.other_health_every = std::chrono::hours{1};
+  options.other_health_changed = std::make_shared<Pause>();
+  Start(echo_, options);
+  const auto stub = Health::NewStub(OpenChannel(server_->address()));
+  ClientContextWithDeadline context(kLong);
+  HealthCheckRequest request;
+  request.set_service("model");
+  const auto stream = stub->Watch(&context, request);
+  HealthCheckResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::NOT_SERVING);
+  serves = true;
+  options.other_health_changed->Wake();
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.status(), HealthCheckResponse::SERVING);
+  context.TryCancel();
+  stream->Finish();
+  server_.reset();
+  options.other_health_changed->Wake();  // Nobody is there any more.
 }
 
 TEST_F(ServerTest, ReflectionListsTheServices) {
