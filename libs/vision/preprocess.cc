@@ -147,4 +147,27 @@ Result<void> Preprocess(const Image& image, const PreprocessSpec& spec, std::spa
   return {};
 }
 
+Result<Image> Restore(std::span<const float> chw, const PreprocessSpec& spec) {
+  if (const auto valid = spec.Validate(); !valid) return valid.error();
+  if (chw.size() != spec.OutputSize()) {
+    return Error{ErrorCode::kInvalidArgument, "a picture of " + std::to_string(spec.OutputSize()) +
+                                                  " values is restored, not " +
+                                                  std::to_string(chw.size())};
+  }
+  Image image = Image::Filled(spec.width, spec.height, spec.channels, 0);
+  const auto channels = static_cast<std::size_t>(spec.channels);
+  const std::size_t plane = chw.size() / channels;
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t i = 0; i < plane; ++i) {
+      const double value = static_cast<double>(chw[c * plane + i]) * spec.std[c] + spec.mean[c];
+      if (!std::isfinite(value)) {
+        return Error{ErrorCode::kInvalidArgument, "a value to restore is no number"};
+      }
+      image.pixels[i * channels + c] =
+          static_cast<std::uint8_t>(std::lround(std::clamp(value, 0.0, 1.0) * 255.0));
+    }
+  }
+  return image;
+}
+
 }  // namespace tidewheel::vision

@@ -51,4 +51,10 @@ struct PreprocessSpec {
 /// is not well formed, `out_chw` of another size. Reentrant.
 Result<void> Preprocess(const Image& image, const PreprocessSpec& spec, std::span<float> out_chw);
 
+/// The way back: a picture of the spec's size, from which Preprocess makes the values again,
+/// exactly where they came from a picture of 8 bits and that size, else to half a step of 8 bits.
+/// What is darker than black or brighter than white becomes that. kInvalidArgument: an invalid
+/// spec, values of another number, or what is no number. Reentrant.
+Result<Image> Restore(std::span<const float> chw, const PreprocessSpec& spec);
+
 }  // namespace tidewheel::vision

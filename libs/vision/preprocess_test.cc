@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 #include "tidewheel/base/random.h"
 
@@ -110,6 +111,25 @@ TEST(PreprocessTest, TheBitsNeverChange) {
     }
   }
   EXPECT_EQ(StableHash(bits), 6610756371622138706U);
+}
+
+TEST(PreprocessTest, APictureOfItsOwnSizeComesBackAsItWas) {
+  for (const int channels : {1, 3}) {
+    const Image image = Noise(7, 13, 9, channels);
+    PreprocessSpec spec{.width = 13, .height = 9, .channels = channels};
+    spec.mean.assign(static_cast<std::size_t>(channels), 0.485);
+    spec.std.assign(static_cast<std::size_t>(channels), 0.229);
+    const auto values = Preprocessed(image, spec);
+    EXPECT_EQ(Restore(values, spec).value(), image);
+  }
+}
+
+TEST(PreprocessTest, WhatNoPictureHasIsRestoredToTheNearest) {
+  const auto spec = Grey(3, 1);
+  const std::vector<float> values = {-7, 0.5F, 7};
+  EXPECT_THAT(Restore(values, spec)->pixels, ElementsAre(0, 128, 255));
+  EXPECT_FALSE(Restore(std::vector<float>{0, 0}, spec).ok());
+  EXPECT_FALSE(Restore(std::vector<float>{0, 0, NAN}, spec).ok());
 }
 
 TEST(PreprocessTest, BadSpecsAreRefusedWithAllTheirProblems) {
