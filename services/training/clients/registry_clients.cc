@@ -42,7 +42,7 @@ Result<std::map<std::string, std::string>> RegistryPreprocessingSource::Find(
   return vision::ToEntries(spec);
 }
 
-Result<std::vector<BehaviourTest>> RegistryPreprocessingSource::FindTests(const std::string& task) {
+Result<WorkerGate> RegistryPreprocessingSource::FindGate(const std::string& task) {
   rpc::ClientContextWithDeadline context(kDeadline);
   registry::GetTaskRequest request;
   request.set_name(task);
@@ -50,7 +50,14 @@ Result<std::vector<BehaviourTest>> RegistryPreprocessingSource::FindTests(const 
   const auto asked =
       rpc::FromGrpcStatus(stub_.GetTask(&context, request, &response), "model-registry");
   if (!asked) return asked.error();
-  return TestsFrom(response.task().spec().gate());
+  const auto& gate = response.task().spec().gate();
+  WorkerGate found{.tests = TestsFrom(gate), .max_loss = {}, .alpha = {}};
+  // A gate that was agreed has a level.
+  if (gate.alpha() > 0) {
+    found.max_loss = gate.max_loss();
+    found.alpha = gate.alpha();
+  }
+  return found;
 }
 
 Result<std::string> RegistryPackageRegistrar::Register(const Run& run, const std::string& folder) {

@@ -18,7 +18,7 @@ class RegistryPreprocessingSource final : public PreprocessingSource {
   explicit RegistryPreprocessingSource(RegistryStub& stub) : stub_(stub) {}
 
   Result<std::map<std::string, std::string>> Find(const std::string& task) override;
-  Result<std::vector<BehaviourTest>> FindTests(const std::string& task) override;
+  Result<WorkerGate> FindGate(const std::string& task) override;
 
  private:
   RegistryStub& stub_;

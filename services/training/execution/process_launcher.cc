@@ -63,8 +63,8 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
 
   auto preprocessing = preprocessing_.Find(run.dataset.task);
   if (!preprocessing) return preprocessing.error();
-  const auto tests = preprocessing_.FindTests(run.dataset.task);
-  if (!tests) return tests.error();
+  const auto gate = preprocessing_.FindGate(run.dataset.task);
+  if (!gate) return gate.error();
   v1::WorkerJob job;
   job.set_run_id(run.id);
   job.set_task(run.dataset.task);
@@ -86,7 +86,9 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
       added->set_payload_ref(file.payload_ref);
     }
   }
-  for (const auto& test : *tests) *job.add_tests() = ToProto(test);
+  for (const auto& test : gate->tests) *job.add_tests() = ToProto(test);
+  if (gate->max_loss) job.set_max_loss(*gate->max_loss);
+  if (gate->alpha) job.set_alpha(*gate->alpha);
 
   std::ofstream items(folder / kItemsFile, std::ios::binary);
   {

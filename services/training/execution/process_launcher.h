@@ -3,6 +3,7 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,15 +20,21 @@ struct ProcessOptions {
   std::chrono::milliseconds stop_grace{10'000};  // From SIGTERM to SIGKILL.
 };
 
-/// The preprocessing of a task's packages, by key, for the job of a worker.
+/// What a task's gate asks of a model while it is made.
+struct WorkerGate {
+  std::vector<BehaviourTest> tests;
+  // For variants of the model; absent: as the worker has it.
+  std::optional<double> max_loss;
+  std::optional<double> alpha;
+};
+
+/// The preprocessing of a task's packages, by key, and its gate, for the job of a worker.
 class PreprocessingSource {
  public:
   virtual ~PreprocessingSource() = default;
   virtual Result<std::map<std::string, std::string>> Find(const std::string& task) = 0;
-  /// What the task's gate tests of a model's behaviour; none unless a source knows them.
-  virtual Result<std::vector<BehaviourTest>> FindTests(const std::string& /*task*/) {
-    return std::vector<BehaviourTest>{};
-  }
+  /// Empty unless a source knows it.
+  virtual Result<WorkerGate> FindGate(const std::string& /*task*/) { return WorkerGate{}; }
 };
 
 /// Runs tidewheel-train-worker: the job goes in as files, reports come back on a pipe, results as

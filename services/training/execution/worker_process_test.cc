@@ -81,18 +81,20 @@ class FixedTask final : public PreprocessingSource {
   Result<std::map<std::string, std::string>> Find(const std::string& /*task*/) override {
     return std::map<std::string, std::string>{{"width", "8"}};
   }
-  Result<std::vector<BehaviourTest>> FindTests(const std::string& /*task*/) override {
-    return std::vector<BehaviourTest>{{.name = "night",
-                                       .kind = BehaviourTest::Kind::kDirection,
-                                       .metadata_key = "light",
-                                       .metadata_value = "night",
-                                       .transform = "blur",
-                                       .amount = 2,
-                                       .min_share = 0.9}};
+  Result<WorkerGate> FindGate(const std::string& /*task*/) override {
+    return WorkerGate{.tests = {{.name = "night",
+                                 .kind = BehaviourTest::Kind::kDirection,
+                                 .metadata_key = "light",
+                                 .metadata_value = "night",
+                                 .transform = "blur",
+                                 .amount = 2,
+                                 .min_share = 0.9}},
+                      .max_loss = 0.03,
+                      .alpha = 0.1};
   }
 };
 
-TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheTests) {
+TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheGate) {
   const tidewheel::testing::TempFolder folder;
   FakeRunStore store;
   store.items = {{.payload_ref = "obj:1", .split = "test", .metadata = {{"light", "night"}}}};
@@ -120,6 +122,8 @@ TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheTests) {
   EXPECT_EQ(job.tests(0).kind(), model_registry::v1::MODEL_TEST_KIND_DIRECTION);
   EXPECT_EQ(job.tests(0).metadata_value(), "night");
   EXPECT_EQ(job.tests(0).amount(), 2);
+  EXPECT_EQ(job.max_loss(), 0.03);
+  EXPECT_EQ(job.alpha(), 0.1);
 
   std::ifstream items(folder.path() / "run-1" / kItemsFile, std::ios::binary);
   google::protobuf::io::IstreamInputStream stream(&items);

@@ -154,9 +154,13 @@ Result<void> AnswerHeldOut(const v1::WorkerJob& job, const ml::Model& model,
 }
 
 /// The package's variants, each judged by what the model in float32 answered on the validation
-/// rows.
-Result<void> AddVariants(const std::filesystem::path& package, const ml::TensorDataset& training,
-                         const HeldOut& validation, std::size_t classes) {
+/// rows, by the task's gate.
+Result<void> AddVariants(const v1::WorkerJob& job, const std::filesystem::path& package,
+                         const ml::TensorDataset& training, const HeldOut& validation,
+                         std::size_t classes) {
+  ml::VariantOptions options;
+  if (job.has_max_loss()) options.max_loss = job.max_loss();
+  if (job.has_alpha()) options.alpha = job.alpha();
   const auto source_of = [](const ml::TensorDataset& rows) {
     return ml::RowSource{rows.rows(), [rows](std::span<const std::uint32_t> indices, float* out) {
                            rows.CopyRows(indices, out);
@@ -169,7 +173,8 @@ Result<void> AddVariants(const std::filesystem::path& package, const ml::TensorD
   }
   const auto added = ml::AddVariants(
       package, source_of(training),
-      {.rows = source_of(validation.rows), .labels = validation.rows.labels, .answers = answers});
+      {.rows = source_of(validation.rows), .labels = validation.rows.labels, .answers = answers},
+      options);
   if (!added) return added.error();
   return {};
 }
@@ -313,7 +318,7 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   if (const auto written = ml::WritePackage(package, trained->model, contents); !written) {
     return Prefixed("package: ", written.error());
   }
-  if (const auto added = AddVariants(package, training, held_out[0], classes.size()); !added) {
+  if (const auto added = AddVariants(job, package, training, held_out[0], classes.size()); !added) {
     return Prefixed("package: variants: ", added.error());
   }
   for (const auto& file : std::filesystem::directory_iterator(package)) {

@@ -13,6 +13,7 @@
 #include "tidewheel/base/random.h"
 #include "tidewheel/blob/store.h"
 #include "tidewheel/ml/package/file.h"
+#include "tidewheel/ml/package/manifest.h"
 #include "tidewheel/ml/package_writer.h"
 #include "tidewheel/serving/engine.h"
 #include "tidewheel/stats/moments.h"
@@ -200,6 +201,20 @@ TEST_F(TrainingJobTest, BesideAServingVersionTheLastEpochIsKept) {
   const auto second = Run("second");
   EXPECT_EQ(second.result.hyperparameters().patience(), 0U);
   EXPECT_EQ(second.result.best_epoch(), 30U);
+}
+
+TEST_F(TrainingJobTest, TheTasksGateDecidesWhichVariantsAreOffered) {
+  job_.set_recipe("image-cnn");
+  job_.mutable_hyperparameters()->set_epochs(1);
+  const auto offers_int8 = [](const Ran& ran) {
+    const auto yaml = ml::ReadPackageFile(ran.package / "model.yaml", 1 << 20).value();
+    return ml::OfferedVariant(ml::ParsePackageManifest(yaml).value(), "int8") != nullptr;
+  };
+  // So few rows exclude no small loss, and every one that is allowed.
+  EXPECT_FALSE(offers_int8(Run("strict")));
+  job_.set_max_loss(1);
+  job_.set_alpha(1e-6);
+  EXPECT_TRUE(offers_int8(Run("lenient")));
 }
 
 TEST_F(TrainingJobTest, ThePackageSaysWhatItsInputsAndAnswersLookedLike) {
