@@ -33,9 +33,9 @@ Result<void> App::Start() {
   auto engine = serving::Engine::Create(engine_options);
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
-  oip_.emplace(config_.oip, *engine_, metrics_);
-  if (auto started = oip_->Start(); !started) return started;
-  packages_.emplace(oip_->models(), static_cast<std::uint32_t>(config_.workers));
+  models_.emplace(config_.oip, *engine_, metrics_);
+  if (auto started = models_->Start(); !started) return started;
+  packages_.emplace(models_->models(), static_cast<std::uint32_t>(config_.workers));
 
   auto broker = bus::OpenBroker(config_.bus.OptionsFor("inference"));
   if (!broker) return broker.error();
@@ -44,20 +44,22 @@ Result<void> App::Start() {
   sink_.emplace(*publisher_);
   StartBackground();
 
-  loader_.emplace(*payloads_, *engine_, &*packages_);
+  loader_.emplace(*payloads_, *engine_, &*packages_, config_.variant);
   follower_.emplace(deployments_, *loader_, table_, clock_);
   predictor_.emplace(table_, *sink_, *shadows_, *captures_, clock_, MakePredictorCounters());
   if (auto started = StartExplanations(); !started) return started;
   handler_.emplace(*predictor_, table_, *explanations_, clock_,
                    InferenceHandler::Options{config_.workers, config_.queue});
 
+  rollout_.emplace(models_->models(), table_, *predictor_);
+  doors_.emplace(config_.oip, *rollout_, metrics_);
   following_ = std::make_unique<Worker>(
       "deployments", [this](std::stop_token stop) { FollowDeployments(std::move(stop)); });
   auto endpoints = config_.endpoints;
-  oip_->AddTo(endpoints.server);
-  if (auto opened = oip_->OpenHttp(&own_rpcs_); !opened) return opened;
+  doors_->AddTo(endpoints.server);
+  if (auto opened = doors_->OpenHttp(&own_rpcs_); !opened) return opened;
   auto opened = endpoints_.Open(
-      endpoints, {&*handler_, &oip_->handler()},
+      endpoints, {&*handler_, &doors_->handler()},
       {{"deployments", [this]() -> Result<void> {
           if (settled_) return {};
           return Error{ErrorCode::kUnavailable, "model-registry has not been heard yet"};
@@ -192,14 +194,15 @@ void App::PreferProduction() {
   for (const LoadedModel& model : table_.List()) {
     if (model.role != Role::kProduction || !model.loaded_at) continue;
     // kNotFound: it went this moment, and what follows it is preferred the next time.
-    const auto preferred = oip_->models().Prefer(model.identity.task, model.identity.model_version);
+    const auto preferred =
+        models_->models().Prefer(model.identity.task, model.identity.model_version);
     if (!preferred) log::Debug("version not preferred", {{"problem", preferred.error()}});
   }
 }
 
 rpc::Addresses App::addresses() const {
   rpc::Addresses all = endpoints_.addresses();
-  if (const std::string http = oip_->http_address(); !http.empty()) all["http"] = http;
+  if (const std::string http = doors_->http_address(); !http.empty()) all["http"] = http;
   return all;
 }
 

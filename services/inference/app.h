@@ -21,6 +21,7 @@
 #include "tidewheel/inference/explaining/deployed_models.h"
 #include "tidewheel/inference/explaining/explain_queue.h"
 #include "tidewheel/inference/repository/oip_service.h"
+#include "tidewheel/inference/rollout/rollout_models.h"
 #include "tidewheel/inference/stream/bus_fact_sink.h"
 #include "tidewheel/metrics/registry.h"
 #include "tidewheel/rpc/service_main.h"
@@ -45,7 +46,8 @@ class App {
   Result<void> StartExplanations();
   PredictorCounters MakePredictorCounters();
   void FollowDeployments(std::stop_token stop);
-  /// Requests of the Open Inference Protocol that name no version go to production.
+  /// What is asked of a task without a version and without a rollout (metadata, statistics) is
+  /// asked of production.
   void PreferProduction();
 
   const Config config_;
@@ -55,7 +57,7 @@ class App {
   std::unique_ptr<serving::Engine> engine_;
   OwnRpcs own_rpcs_;
   // Before all that holds a loaded version: its rows run there.
-  std::optional<OipService> oip_;
+  std::optional<OipModels> models_;
   std::optional<ScheduledPackages> packages_;
   std::unique_ptr<bus::Broker> broker_;
   std::unique_ptr<bus::BufferedPublisher> publisher_;
@@ -73,6 +75,9 @@ class App {
   std::optional<DeployedModels> explain_models_;
   std::optional<ExplainQueue> explanations_;
   std::optional<InferenceHandler> handler_;
+  // The open protocol: what is deployed is asked through the same rollout.
+  std::optional<RolloutModels> rollout_;
+  std::optional<OipDoors> doors_;
   std::atomic<bool> settled_ = false;  // The registry has been heard.
   Pause pause_;
   std::unique_ptr<Worker> following_;

@@ -12,6 +12,11 @@ void Config::Read(config::Reader& reader) {
   reader.Read("registry.address", &registry_address);
   reader.Read("spill.folder", &spill_folder);
   reader.Read("spill.limit", &spill_limit);
+  reader.ReadEnum("variant", &variant,
+                  {{"f32", Wanted::kFloat32},
+                   {"bf16", Wanted::kBf16},
+                   {"int8", Wanted::kInt8},
+                   {"fastest", Wanted::kFastest}});
   reader.Read("workers", &workers, std::size_t{1}, std::size_t{256});
   reader.Read("queue", &queue, std::size_t{1}, std::size_t{1'000'000});
   reader.Read("shadow.queue", &shadow_queue, std::size_t{1}, std::size_t{100'000});

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "tidewheel/config/reader.h"
+#include "tidewheel/inference/engine/variant.h"
 #include "tidewheel/inference/repository/oip_service.h"
 #include "tidewheel/service/endpoints.h"
 #include "tidewheel/service/service_config.h"
@@ -20,7 +21,9 @@ struct Config {
   std::string registry_address;
   std::string spill_folder = "var/spill/inference";
   config::ByteCount spill_limit = config::GiB(1);
-  std::size_t workers = 2;
+  // Which of a package's variants serves; "fastest" takes float32 where none is offered.
+  Wanted variant = Wanted::kFloat32;
+  std::size_t workers = 2;  // That decode pictures; and calls of a package at a time.
   std::size_t queue = 1'024;
   // What may wait behind the answers: copies for a shadow, and inputs to keep.
   std::size_t shadow_queue = 256;

@@ -65,6 +65,34 @@ TEST_F(InferenceTest, APictureAndItsPreprocessedRowGetTheSameAnswer) {
   EXPECT_EQ(sink_.Of(by_rows.request_id()).answers.at(0).payload_sha256, "");
 }
 
+TEST_F(InferenceTest, WhoAnsweredIsSaidDownToTheVariant) {
+  // Of the manifest's word: float32's own graph under the other's name.
+  const auto with_int8 = Package(1, [](std::map<std::string, std::string>& files) {
+    auto& yaml = files.at(std::string(ml::kManifestFile));
+    auto manifest = ml::ParsePackageManifest(yaml).value();
+    manifest.variants = {{.name = "int8", .file = std::string(ml::kInt8OnnxFile), .offered = true}};
+    yaml = ml::PrintPackageManifest(manifest);
+    files[std::string(ml::kInt8OnnxFile)] = files.at(std::string(ml::kOnnxFile));
+  });
+  const auto variant_with = [&](Wanted wanted, const ModelPackage& package) {
+    loader_.emplace(*store_, *engine_, nullptr, wanted);
+    follower_.emplace(source_, *loader_, table_, clock_);
+    table_.Remove(kTask);
+    if (Deploy(package).failed > 0) return "refused: " + Loaded().at(0).problem();
+    v1::PredictResponse response;
+    EXPECT_TRUE(Predict(Request("", 1), &response).ok());
+    EXPECT_EQ(Loaded().at(0).variant(), response.variant());
+    EXPECT_EQ(sink_.Of(response.request_id()).variant, response.variant());
+    return response.variant();
+  };
+  EXPECT_EQ(variant_with(Wanted::kFloat32, with_int8), "f32");
+  EXPECT_EQ(variant_with(Wanted::kInt8, with_int8), "int8");
+  EXPECT_EQ(variant_with(Wanted::kFastest, with_int8), "int8");
+  const auto plain = Package(2);
+  EXPECT_EQ(variant_with(Wanted::kFastest, plain), "f32");
+  EXPECT_THAT(variant_with(Wanted::kInt8, plain), HasSubstr("does not offer it"));
+}
+
 TEST_F(InferenceTest, RefusesWithThePlaceAndTheShape) {
   v1::PredictRequest request;
   request.set_task(kTask);

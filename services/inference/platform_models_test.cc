@@ -11,12 +11,13 @@
 #include "tidewheel/inference/engine/scheduled_packages.h"
 #include "tidewheel/inference/testing/inference_suite.h"
 #include "tidewheel/ml/graph/onnx_graph.h"
+#include "tidewheel/testing/eventually.h"
 
 namespace tidewheel::inference {
 namespace {
 
+using std::chrono::seconds;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class NoFiles final : public ExecutorLoader {
@@ -87,7 +88,8 @@ TEST_F(PlatformModelsTest, APackageIsAModelOfTheServerAsLongAsItIsHeld) {
   EXPECT_NEAR(first, direct[0].probabilities[0], 1e-5);
 
   served.reset();
-  EXPECT_THAT(models_.Index(true), IsEmpty());
+  EXPECT_TRUE(
+      tidewheel::testing::Eventually(seconds(20), [&] { return models_.Index(true).empty(); }));
   EXPECT_FALSE(Infer("", {rows.begin(), rows.begin() + kSide * kSide}).ok());
 }
 
@@ -107,7 +109,8 @@ TEST_F(PlatformModelsTest, ACandidateGetsNoRequestsWithoutAVersionUntilItIsPrefe
   candidate.reset();
   EXPECT_EQ(Infer("2", row)->model_version, "2");
   again.reset();
-  EXPECT_EQ(Infer("", row)->model_version, "1");
+  EXPECT_TRUE(tidewheel::testing::Eventually(seconds(20),
+                                             [&] { return Infer("", row)->model_version == "1"; }));
 }
 
 }  // namespace

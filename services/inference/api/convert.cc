@@ -43,6 +43,7 @@ void ToProto(const PredictResult& result, v1::PredictResponse* response) {
   response->set_model_version_id(model.model_version_id);
   response->set_model_version(model.model_version);
   response->set_role(std::string(Name(result.role)));
+  response->set_variant(std::string(result.version->model().variant()));
   for (const auto& name : model.classes) response->add_classes(name);
   for (const Answer& answer : result.answers) {
     auto* prediction = response->add_predictions();
@@ -83,6 +84,7 @@ v1::LoadedModel ToProto(const LoadedModel& model) {
   out.set_problem(model.problem);
   out.set_role(std::string(Name(model.role)));
   out.set_share(model.share);
+  out.set_variant(model.variant);
   return out;
 }
 

@@ -27,7 +27,8 @@ InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table
       table_(table),
       explanations_(explanations),
       clock_(clock),
-      queue_(options.queue) {
+      most_under_way_(options.queue + options.workers),
+      queue_(most_under_way_) {
   for (std::size_t i = 0; i < options.workers; ++i) {
     workers_.push_back(std::make_unique<Worker>(
         "predict-" + std::to_string(i), [this](std::stop_token stop) { Work(std::move(stop)); }));
@@ -37,6 +38,8 @@ InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table
 InferenceHandler::~InferenceHandler() {
   // The server has drained its calls by now; what still waits is answered before the workers go.
   queue_.Close();
+  workers_.clear();
+  under_way_.Wait();
 }
 
 grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext* context,
@@ -44,10 +47,12 @@ grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext*
                                                     v1::PredictResponse* response) {
   auto* reactor = context->DefaultReactor();
   Job job{context, request, response, reactor, std::chrono::steady_clock::now()};
-  if (!queue_.TryPush(std::move(job))) {
-    Refuse(job,
-           {ErrorCode::kResourceExhausted,
-            std::to_string(queue_.capacity()) + " predictions wait already; send it again later"});
+  const bool begun = under_way_.TryBegin(most_under_way_);
+  if (!begun || !queue_.TryPush(std::move(job))) {
+    if (!begun) under_way_.Begin();
+    Refuse(job, {ErrorCode::kResourceExhausted,
+                 std::to_string(most_under_way_) +
+                     " predictions are under way already; send it again later"});
   }
   return reactor;
 }
@@ -65,27 +70,36 @@ void InferenceHandler::Refuse(const Job& job, const Error& why) {
     request->arrived = job.arrived;
     predictor_.Refused(*request, why.code);
   }
-  job.reactor->Finish(rpc::ToGrpcStatus(why));
+  Finish(job, rpc::ToGrpcStatus(why));
+}
+
+void InferenceHandler::Finish(const Job& job, const grpc::Status& status) {
+  job.reactor->Finish(status);
+  under_way_.End();
 }
 
 void InferenceHandler::Run(const Job& job) {
+  const auto deadline = job.context->deadline();
   // First, because gRPC cancels what is late: that its time passed in our queue is our doing.
-  if (job.context->deadline() < std::chrono::system_clock::now()) {
+  if (deadline < std::chrono::system_clock::now()) {
     return Refuse(
         job, {ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
   }
-  if (job.context->IsCancelled()) return job.reactor->Finish(grpc::Status::CANCELLED);
+  if (job.context->IsCancelled()) return Finish(job, grpc::Status::CANCELLED);
   auto request = FromProto(*job.request);
-  if (!request) return job.reactor->Finish(rpc::ToGrpcStatus(request.error()));
+  if (!request) return Finish(job, rpc::ToGrpcStatus(request.error()));
   request->arrived = job.arrived;
+  if (deadline != std::chrono::system_clock::time_point::max()) request->terms.deadline = deadline;
+  request->terms.cancelled = [context = job.context] { return context->IsCancelled(); };
 
-  auto result = predictor_.Predict(*request);
-  if (!result) return job.reactor->Finish(rpc::ToGrpcStatus(result.error()));
-
-  ToProto(*result, job.response);
-  job.reactor->Finish(grpc::Status::OK);
-  // From here on the request is gRPC's no more: what follows has copies.
-  predictor_.AfterAnswer(std::move(result->follow_up));
+  predictor_.Predict(*std::move(request), [this, job](Result<PredictResult> result) {
+    if (!result) return Finish(job, rpc::ToGrpcStatus(result.error()));
+    ToProto(*result, job.response);
+    job.reactor->Finish(grpc::Status::OK);
+    // From here on the request is gRPC's no more: what follows has copies.
+    predictor_.AfterAnswer(std::move(result->follow_up));
+    under_way_.End();
+  });
 }
 
 grpc::ServerUnaryReactor* InferenceHandler::RecordOutcomes(grpc::CallbackServerContext* context,

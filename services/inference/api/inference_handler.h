@@ -10,18 +10,21 @@
 #include "tidewheel/base/worker.h"
 #include "tidewheel/inference/domain/model_table.h"
 #include "tidewheel/inference/domain/predictor.h"
+#include "tidewheel/inference/domain/under_way.h"
 #include "tidewheel/inference/explaining/explain_queue.h"
 #include "tidewheel/inference/v1/inference_service.grpc.pb.h"
 
 namespace tidewheel::inference {
 
 /// The rpcs of inference: callbacks that never block. Predictions wait in a bounded queue for a
-/// worker; one whose caller has gone or whose deadline has passed is not run.
+/// worker that decodes their pictures, and then, without a thread of theirs, for the model; one
+/// whose caller has gone or whose deadline has passed is not run.
 class InferenceHandler final : public v1::InferenceService::CallbackService {
  public:
   struct Options {
-    std::size_t workers = 2;
-    std::size_t queue = 1'024;  // Requests that may wait; the next is refused.
+    std::size_t workers = 2;    // Threads that decode pictures.
+    std::size_t queue = 1'024;  // Requests that may wait beside as many as workers; the next is
+                                // refused.
   };
 
   InferenceHandler(Predictor& predictor, const ModelTable& table, ExplainQueue& explanations,
@@ -52,8 +55,9 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
   };
 
   void Work(std::stop_token stop);
-  /// Finishes the call, then hands on what follows it.
+  /// Asks the model; the answer finishes the call, then hands on what follows it.
   void Run(const Job& job);
+  void Finish(const Job& job, const grpc::Status& status);
   /// Tells of a call that was not tried because of us, and finishes it.
   void Refuse(const Job& job, const Error& why);
 
@@ -61,6 +65,8 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
   const ModelTable& table_;
   ExplainQueue& explanations_;
   const Clock& clock_;
+  const std::size_t most_under_way_;
+  UnderWay under_way_;  // Predictions, until what follows them has been handed on.
   BoundedQueue<Job> queue_;
   std::vector<std::unique_ptr<Worker>> workers_;  // Last: they use the rest.
 };

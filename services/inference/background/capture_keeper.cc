@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "tidewheel/base/digest.h"
+#include "tidewheel/blob/sha256.h"
 
 namespace tidewheel::inference {
 namespace {
@@ -33,7 +34,7 @@ CaptureKeeper::CaptureKeeper(blob::Store& payloads, FactSink& sink, const Backgr
       counters_(counters),
       on_problem_(std::move(on_problem)),
       queue_("capture", limits, kBatch, BackgroundQueue<CapturedPayload>::AtShutdown::kFinish,
-             [this](const std::vector<CapturedPayload>& batch) { Keep(batch); }) {}
+             [this](std::vector<CapturedPayload> batch) { Keep(ShowRows(std::move(batch))); }) {}
 
 bool CaptureKeeper::Admits(std::size_t bytes) {
   if (queue_.HasRoom(bytes + kCaptureBytes)) return true;
@@ -42,7 +43,7 @@ bool CaptureKeeper::Admits(std::size_t bytes) {
 }
 
 void CaptureKeeper::Offer(CapturedPayload captured) {
-  const std::size_t bytes = captured.payload.size() + kCaptureBytes;
+  const std::size_t bytes = captured.bytes() + kCaptureBytes;
   if (!queue_.TryPush(std::move(captured), bytes)) counters_.dropped_by_queue.Add();
 }
 
@@ -56,7 +57,28 @@ Result<std::vector<blob::Ref>> CaptureKeeper::Put(const std::vector<CapturedPayl
   return payloads_.PutHashed(payloads);
 }
 
+std::vector<CapturedPayload> CaptureKeeper::ShowRows(std::vector<CapturedPayload> batch) {
+  std::vector<CapturedPayload> shown;
+  for (CapturedPayload& captured : batch) {
+    if (!captured.row.empty()) {
+      auto picture = captured.version->model().Show(captured.row);
+      if (!picture) {
+        counters_.dropped_by_store.Add();
+        if (on_problem_) on_problem_(picture.error());
+        continue;
+      }
+      captured.payload = *std::move(picture);
+      captured.sha256 = blob::Sha256(captured.payload).Hex();
+      captured.row.clear();
+      captured.version.reset();  // Who keeps the payload keeps no model.
+    }
+    shown.push_back(std::move(captured));
+  }
+  return shown;
+}
+
 void CaptureKeeper::Keep(const std::vector<CapturedPayload>& batch) {
+  if (batch.empty()) return;
   const auto refs = Put(batch);
   if (!refs) {
     counters_.dropped_by_store.Add(static_cast<double>(batch.size()));

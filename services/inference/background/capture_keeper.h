@@ -31,6 +31,8 @@ class CaptureKeeper final : public CaptureQueue {
   void Offer(CapturedPayload captured) override;
 
  private:
+  /// Makes pictures of rows; without those that cannot be shown.
+  std::vector<CapturedPayload> ShowRows(std::vector<CapturedPayload> batch);
   void Keep(const std::vector<CapturedPayload>& batch);
   Result<std::vector<blob::Ref>> Put(const std::vector<CapturedPayload>& batch);
 

@@ -38,6 +38,7 @@ void ShadowRunner::Run(const ShadowCopy& copy) {
   fact.at = copy.at;
   fact.model = &copy.candidate->identity();
   fact.role = Role::kShadow;
+  fact.variant = copy.candidate->model().variant();
   fact.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   fact.metadata = &copy.metadata;
   if (answers) {

@@ -26,7 +26,11 @@ struct InferRequest {
   std::string model_name{};
   std::string model_version{};  // Empty: as the version policy says.
   std::string id{};
-  Parameters parameters{};  // "priority", "timeout" and "sequence_*" have been taken out.
+  /// Requests of one key are answered by the same version while a rollout stays as it is. Empty:
+  /// the id.
+  std::string routing_key{};
+  /// "priority", "timeout", "routing_key" and "sequence_*" have been taken out.
+  Parameters parameters{};
   std::vector<Tensor> inputs{};
   std::vector<std::string> outputs{};  // Empty: all.
   std::uint64_t priority = 0;          // 0: the default level; 1 is the first.

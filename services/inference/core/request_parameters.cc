@@ -21,6 +21,13 @@ std::optional<std::uint64_t> Number(const Parameter& parameter) {
   return std::nullopt;
 }
 
+/// A key in whichever type it came.
+std::optional<std::string> Key(const Parameter& parameter) {
+  if (const auto* text = std::get_if<std::string>(&parameter)) return *text;
+  const auto number = Number(parameter);
+  return number ? std::optional(std::to_string(*number)) : std::nullopt;
+}
+
 }  // namespace
 
 const std::vector<std::string>& ServerExtensions() {
@@ -53,9 +60,14 @@ Result<void> ApplyParameters(InferRequest& request) {
     }
     parameters.erase(found);
   }
-  if (const auto found = parameters.find("sequence_id"); found != parameters.end()) {
-    if (!Number(found->second) && !std::holds_alternative<std::string>(found->second)) {
-      return Wrong("sequence_id", "a whole number, not below 0, or a text");
+  // Clients send the sequence 0, or none, for requests that belong to none.
+  for (const char* const name : {"sequence_id", "routing_key"}) {
+    const auto found = parameters.find(name);
+    if (found == parameters.end()) continue;
+    auto key = Key(found->second);
+    if (!key) return Wrong(name, "a whole number, not below 0, or a text");
+    if (name == std::string_view("routing_key") || *key != "0") {
+      if (!key->empty()) request.routing_key = *std::move(key);
     }
     parameters.erase(found);
   }

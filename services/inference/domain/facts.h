@@ -1,11 +1,14 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tidewheel/base/clock.h"
 #include "tidewheel/base/result.h"
@@ -19,6 +22,7 @@ struct PredictionFact {
   Timestamp at{};
   const ModelIdentity* model = nullptr;
   Role role = Role::kProduction;
+  std::string_view variant;         // As ServedModel::variant.
   double seconds = 0;               // From arrival to answer; of a shadow, the model's own part.
   std::span<const Answer> answers;  // Empty when it failed.
   /// Of a shadow, one per answer: the class that the client was answered, if the model knows it.
@@ -37,7 +41,7 @@ struct OutcomeFact {
   Timestamp observed_at{};
 };
 
-/// An input that is to be kept, and why.
+/// An input that is to be kept, and why: a payload, or a row that is a picture once it is shown.
 struct CapturedPayload {
   std::string request_id;
   std::uint32_t index = 0;
@@ -45,11 +49,15 @@ struct CapturedPayload {
   std::string model_version_id;
   Timestamp at{};
   std::string payload;
-  std::string sha256;  // Hexadecimal.
+  std::string sha256;  // Hexadecimal; of a row once it is shown.
   CaptureDecision decision;
   std::string class_name;
   double confidence = 0;
   std::map<std::string, std::string> metadata;
+  std::vector<float> row;                        // Empty: it is the payload.
+  std::shared_ptr<const LoadedVersion> version;  // Of a row: whose it is.
+
+  std::size_t bytes() const { return payload.size() + row.size() * sizeof(float); }
 };
 
 /// An input that is kept: durable under `payload_ref`.

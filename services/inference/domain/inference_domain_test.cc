@@ -20,7 +20,7 @@ namespace {
 
 using testing::HasSubstr;
 
-/// Answers with its version's class; knows no pixels.
+/// Answers with its version's class; knows no pixels. Answers later when it is told to hold back.
 class FakeModel final : public ServedModel {
  public:
   explicit FakeModel(ModelIdentity identity) : identity_(std::move(identity)) {}
@@ -37,10 +37,20 @@ class FakeModel final : public ServedModel {
     return std::vector<Answer>(static_cast<std::size_t>(shape[0]),
                                Answer{0, {1, 0}, "", {}, {}, {}});
   }
+  void Start(const ModelInput& input, const QualityRules& rules, const CallTerms& terms,
+             Answered answered) const override {
+    if (!holds_back) return ServedModel::Start(input, rules, terms, std::move(answered));
+    held.push_back(std::move(answered));
+  }
   const EmbeddingReference* reference() const override { return known ? &*known : nullptr; }
+  std::string_view variant() const override { return "int8"; }
+  bool rows_are_pictures() const override { return shows_rows; }
 
   std::optional<Error> failure;
   bool throws = false;
+  bool holds_back = false;
+  bool shows_rows = false;
+  mutable std::vector<Answered> held;
   float confidence = 0.75F;
   std::vector<float> embedding;
   std::optional<EmbeddingReference> known;
@@ -386,6 +396,14 @@ class PredictorTest : public testing::Test {
     return request;
   }
 
+  /// The answer of models that hold nothing back.
+  Result<PredictResult> Predict(PredictRequest request) {
+    std::optional<Result<PredictResult>> answer;
+    predictor_.Predict(std::move(request),
+                       [&](Result<PredictResult> given) { answer.emplace(std::move(given)); });
+    return std::move(answer).value();
+  }
+
   FakeClock clock_;
   std::shared_ptr<FakeModel> production_ = std::make_shared<FakeModel>(Package(3).model);
   std::shared_ptr<FakeModel> candidate_ = std::make_shared<FakeModel>(Package(4).model);
@@ -407,7 +425,7 @@ class PredictorTest : public testing::Test {
 };
 
 TEST_F(PredictorTest, AnswersAndTells) {
-  const auto result = predictor_.Predict(Request("r-1", {"a", "b"}));
+  const auto result = Predict(Request("r-1", {"a", "b"}));
 
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->answers.size(), 2U);
@@ -420,21 +438,21 @@ TEST_F(PredictorTest, AnswersAndTells) {
 }
 
 TEST_F(PredictorTest, MakesAnIdWhenThereIsNone) {
-  EXPECT_TRUE(IsUuid(predictor_.Predict(Request("", {"a"}))->request_id));
+  EXPECT_TRUE(IsUuid(Predict(Request("", {"a"}))->request_id));
 }
 
 TEST_F(PredictorTest, RefusesWithTheLimit) {
   PredictRequest request;
   request.task = "lights";
-  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Predict(request).error().code, ErrorCode::kInvalidArgument);
   request.input.pictures.assign(65, "a");
-  EXPECT_THAT(predictor_.Predict(request).error().message, HasSubstr("at most 64"));
+  EXPECT_THAT(Predict(request).error().message, HasSubstr("at most 64"));
   request.input.pictures = {"a"};
   request.request_id = std::string(129, 'x');
-  EXPECT_THAT(predictor_.Predict(request).error().message, HasSubstr("limit is 128"));
+  EXPECT_THAT(Predict(request).error().message, HasSubstr("limit is 128"));
   request.request_id.clear();
   request.task = "dogs";
-  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(Predict(request).error().code, ErrorCode::kNotFound);
   EXPECT_TRUE(sink_.predictions.empty());
 }
 
@@ -443,9 +461,9 @@ TEST_F(PredictorTest, AsksToTryAgainUntilItIsKnownWhoServes) {
   PredictRequest request;
   request.task = "dogs";
   request.input.pictures = {"a"};
-  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kUnavailable);
+  EXPECT_EQ(Predict(request).error().code, ErrorCode::kUnavailable);
   table_.SetComplete(true);
-  EXPECT_EQ(predictor_.Predict(request).error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(Predict(request).error().code, ErrorCode::kNotFound);
 }
 
 TEST_F(PredictorTest, OutcomesAreTakenOrRefusedWhole) {
@@ -468,11 +486,11 @@ TEST_F(PredictorTest, TheRoutingKeyDecidesAndNotTheRequest) {
   for (int i = 0; i < 50; ++i) {
     auto request = Request("r-" + std::to_string(i), {"a"});
     request.routing_key = "camera-7";
-    roles.insert(predictor_.Predict(request)->role);
+    roles.insert(Predict(request)->role);
   }
   EXPECT_EQ(roles.size(), 1U);
   for (int i = 0; i < 50; ++i) {
-    roles.insert(predictor_.Predict(Request("r-" + std::to_string(i), {"a"}))->role);
+    roles.insert(Predict(Request("r-" + std::to_string(i), {"a"}))->role);
   }
   EXPECT_EQ(roles.size(), 2U);
 }
@@ -480,14 +498,14 @@ TEST_F(PredictorTest, TheRoutingKeyDecidesAndNotTheRequest) {
 TEST_F(PredictorTest, WhatACandidateCannotAnswerProductionDoes) {
   SetCandidate(Role::kCanary, 1);
   candidate_->failure = Error{ErrorCode::kInternal, "the engine failed"};
-  const auto covered = predictor_.Predict(Request("r-1", {"a"}));
+  const auto covered = Predict(Request("r-1", {"a"}));
   ASSERT_TRUE(covered.ok());
   EXPECT_EQ(covered->role, Role::kProduction);
   EXPECT_EQ(covered->version->identity().model_version, 3U);
 
   candidate_->failure.reset();
   candidate_->throws = true;
-  EXPECT_EQ(predictor_.Predict(Request("r-2", {"a"}))->role, Role::kProduction);
+  EXPECT_EQ(Predict(Request("r-2", {"a"}))->role, Role::kProduction);
 
   EXPECT_EQ(failures_.total, 2);
   EXPECT_EQ(canary_.total, 0);
@@ -505,14 +523,14 @@ TEST_F(PredictorTest, ABadInputCountsAgainstNobody) {
   SetCandidate(Role::kCanary, 1);
   production_->failure = candidate_->failure =
       Error{ErrorCode::kInvalidArgument, "picture 0: not a picture"};
-  EXPECT_EQ(predictor_.Predict(Request("r-1", {"a"})).error().code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(Predict(Request("r-1", {"a"})).error().code, ErrorCode::kInvalidArgument);
   EXPECT_TRUE(sink_.predictions.empty());
   EXPECT_EQ(failures_.total, 0);
 }
 
 TEST_F(PredictorTest, ARequestThatFailedBecauseOfUsIsTold) {
   production_->failure = Error{ErrorCode::kInternal, "the engine failed"};
-  EXPECT_FALSE(predictor_.Predict(Request("r-1", {"a"})).ok());
+  EXPECT_FALSE(Predict(Request("r-1", {"a"})).ok());
   predictor_.Refused(Request("r-2", {"a"}), ErrorCode::kResourceExhausted);
   predictor_.Refused(Request("r-3", {}), ErrorCode::kResourceExhausted);  // Bad anyway.
 
@@ -524,11 +542,50 @@ TEST_F(PredictorTest, ARequestThatFailedBecauseOfUsIsTold) {
   EXPECT_EQ(refused_.total, 3);
 }
 
+TEST_F(PredictorTest, WaitsForNoModel) {
+  SetCandidate(Role::kCanary, 1);
+  candidate_->holds_back = production_->holds_back = true;
+  std::vector<Result<PredictResult>> answers;
+  const auto keep = [&](Result<PredictResult> answer) { answers.push_back(std::move(answer)); };
+  predictor_.Predict(Request("r-1", {"a"}), keep);
+  predictor_.Predict(Request("r-2", {"a"}), keep);
+  ASSERT_EQ(candidate_->held.size(), 2U);
+  EXPECT_TRUE(answers.empty());
+
+  // The second is answered first; the first falls back on production, which holds it back too.
+  candidate_->held[1](std::vector<Answer>(1, Answer{1, {0, 1}, "", {}, {}, {}}));
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_EQ(answers[0]->request_id, "r-2");
+  EXPECT_EQ(answers[0]->role, Role::kCanary);
+  candidate_->held[0](Error{ErrorCode::kInternal, "the engine failed"});
+  ASSERT_EQ(production_->held.size(), 1U);
+  EXPECT_EQ(answers.size(), 1U);
+  // One picture was asked about.
+  production_->held[0](std::vector<Answer>(2, Answer{1, {0, 1}, "", {}, {}, {}}));
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[1].error().code, ErrorCode::kInternal);
+}
+
+TEST_F(PredictorTest, WhoGaveUpOrIsTooLateIsNotAnsweredByProduction) {
+  SetCandidate(Role::kCanary, 1);
+  candidate_->failure = Error{ErrorCode::kCancelled, "the request was cancelled"};
+  EXPECT_EQ(Predict(Request("r-1", {"a"})).error().code, ErrorCode::kCancelled);
+  EXPECT_TRUE(sink_.predictions.empty());
+  // gRPC cancels what is late: that it came too late is our doing.
+  auto late = Request("r-2", {"a"});
+  late.terms.deadline = std::chrono::system_clock::now() - std::chrono::seconds(1);
+  EXPECT_EQ(Predict(late).error().code, ErrorCode::kDeadlineExceeded);
+  ASSERT_EQ(sink_.predictions.size(), 1U);
+  EXPECT_EQ(sink_.predictions[0].error, ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(sink_.predictions[0].role, Role::kCanary);
+  EXPECT_EQ(failures_.total, 0);
+}
+
 TEST_F(PredictorTest, AShadowGetsACopyAfterTheAnswer) {
   SetCandidate(Role::kShadow, 0);
   auto request = Request("r-1", {"abc", "d"});
   request.metadata = {{"site", "north"}};
-  auto result = predictor_.Predict(request);
+  auto result = Predict(request);
   ASSERT_TRUE(result.ok());
   EXPECT_EQ(result->role, Role::kProduction);
   EXPECT_TRUE(shadows_.copies.empty());  // Not before the answer is on its way.
@@ -544,14 +601,14 @@ TEST_F(PredictorTest, AShadowGetsACopyAfterTheAnswer) {
   EXPECT_EQ(copy.metadata.at("site"), "north");
 
   shadows_.admits = false;
-  EXPECT_FALSE(predictor_.Predict(request)->follow_up.shadow.has_value());
+  EXPECT_FALSE(Predict(request)->follow_up.shadow.has_value());
 }
 
 TEST_F(PredictorTest, TheAnsweredClassIsGivenInTheShadowsOrder) {
   candidate_ = std::make_shared<FakeModel>(
       ModelIdentity{kTask, "id-5", 5, "digest", {"amber", "green", "red"}});
   SetCandidate(Role::kShadow, 0);
-  auto result = predictor_.Predict(Request("r-1", {"a"}));
+  auto result = Predict(Request("r-1", {"a"}));
   EXPECT_THAT(result->follow_up.shadow->answered, testing::ElementsAre(1U));
 }
 
@@ -561,7 +618,7 @@ TEST_F(PredictorTest, CapturesExactlyWhatThePolicySays) {
   const auto captured = [&] {
     std::vector<std::string> names;
     for (int i = 0; i < kRequests; ++i) {
-      auto result = predictor_.Predict(Request("r-" + std::to_string(i), {"abc"}));
+      auto result = Predict(Request("r-" + std::to_string(i), {"abc"}));
       predictor_.AfterAnswer(std::move(result->follow_up));
     }
     for (const auto& kept : captures_.kept) {
@@ -581,7 +638,7 @@ TEST_F(PredictorTest, WhatIsCapturedSaysWhatItWas) {
   SetCapture({.uncertain_below = 0.8, .max_per_minute = 10});
   auto request = Request("r-1", {"abc", "de"});
   request.metadata = {{"group", "crossing-4"}};
-  auto result = predictor_.Predict(request);
+  auto result = Predict(request);
   EXPECT_TRUE(captures_.kept.empty());
   predictor_.AfterAnswer(std::move(result->follow_up));
 
@@ -603,7 +660,7 @@ TEST_F(PredictorTest, TheMinutesQuotaIsExactAndCounted) {
   SetCapture({.random_share = 1, .max_per_minute = 5});
   const auto send = [&](int requests) {
     for (int i = 0; i < requests; ++i) {
-      auto result = predictor_.Predict(Request("r-" + std::to_string(i), {"a"}));
+      auto result = Predict(Request("r-" + std::to_string(i), {"a"}));
       predictor_.AfterAnswer(std::move(result->follow_up));
     }
   };
@@ -620,12 +677,26 @@ TEST_F(PredictorTest, TheMinutesQuotaIsExactAndCounted) {
   EXPECT_EQ(captures_.kept.size(), 8U);
 }
 
-TEST_F(PredictorTest, RowsAreNotCaptured) {
+TEST_F(PredictorTest, RowsThatArePicturesAreCapturedAsRows) {
+  SetCapture({.random_share = 1, .max_per_minute = 100});
+  production_->shows_rows = true;
+  const std::vector<float> values = {1, 2, 3, 4, 5, 6};
+  PredictRequest request = Request("r-1", {});
+  request.input.rows = Rows{{2, 3}, values};
+  const auto captures = Predict(request)->follow_up.captures;
+  ASSERT_EQ(captures.size(), 2U);
+  EXPECT_EQ(captures[1].index, 1U);
+  EXPECT_EQ(captures[1].row, std::vector<float>({4, 5, 6}));
+  EXPECT_EQ(captures[1].payload, "");
+  EXPECT_EQ(captures[1].version->identity().model_version, 3U);
+}
+
+TEST_F(PredictorTest, RowsThatAreNoPicturesAreNotCaptured) {
   SetCapture({.random_share = 1, .max_per_minute = 5});
   PredictRequest request;
   request.task = kTask;
   request.input.rows = Rows{{2, 1}, {}};
-  EXPECT_TRUE(predictor_.Predict(request)->follow_up.captures.empty());
+  EXPECT_TRUE(Predict(request)->follow_up.captures.empty());
 }
 
 Result<EmbeddingReference> Reference(const std::vector<double>& mean,

@@ -12,6 +12,7 @@ LoadedModel Describe(const LoadedVersion& version, Role role, double share) {
   model.share = share;
   model.loaded_at = version.loaded_at();
   model.predictions = version.predictions();
+  model.variant = version.model().variant();
   return model;
 }
 

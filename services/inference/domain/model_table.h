@@ -21,6 +21,7 @@ struct LoadedModel {
   double share = 0;  // Of the requests; what it gets, which is none while it is not loaded.
   std::optional<Timestamp> loaded_at;
   std::uint64_t predictions = 0;
+  std::string variant;  // As ServedModel::variant; empty: it is not loaded.
   std::string problem;  // Why the newest deployment could not be loaded; empty: all is well.
 };
 

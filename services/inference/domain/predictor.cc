@@ -82,6 +82,26 @@ std::vector<std::optional<std::uint32_t>> AnsweredClasses(
 
 }  // namespace
 
+/// A request from the choice of its version to its answer.
+struct Predictor::Course {
+  PredictRequest request;
+  std::shared_ptr<const Route> route;
+  AskVersion ask;
+  Answered answered;
+  std::string request_id;
+  std::optional<Error> harm;  // What befell the candidate.
+
+  /// What an error means here: who gave up because the time was over did not go of their own will.
+  Error Meant(Error error) const {
+    const auto& deadline = request.terms.deadline;
+    if (error.code != ErrorCode::kCancelled || !deadline ||
+        std::chrono::system_clock::now() < *deadline) {
+      return error;
+    }
+    return {ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"};
+  }
+};
+
 void Predictor::TellFailure(const PredictRequest& request, const std::string& request_id,
                             const LoadedVersion& version, Role role, ErrorCode code) {
   PredictionFact fact;
@@ -89,43 +109,78 @@ void Predictor::TellFailure(const PredictRequest& request, const std::string& re
   fact.at = clock_.Now();
   fact.model = &version.identity();
   fact.role = role;
+  fact.variant = version.model().variant();
   fact.seconds = SecondsSince(request.arrived);
   fact.metadata = &request.metadata;
   fact.error = code;
   sink_.Tell(fact);
 }
 
-Result<PredictResult> Predictor::Answered(const PredictRequest& request, const Route& route) {
-  PredictResult result;
-  result.request_id = request.request_id.empty() ? NewUuid() : request.request_id;
-  const std::string& key = request.routing_key.empty() ? result.request_id : request.routing_key;
-  std::optional<Error> harm;  // What befell the candidate.
-  if (route.RoleOf(request.task, key) == Role::kCanary) {
-    auto answers = Ask(route.candidate->model(), request.input, route.quality);
-    if (answers) {
-      result.version = route.candidate;
-      result.role = Role::kCanary;
-      result.answers = *std::move(answers);
-      return result;
+void Predictor::Predict(PredictRequest request, Answered answered) {
+  auto route = table_.Find(request.task);
+  Predict(std::move(request), std::move(route), {}, std::move(answered));
+}
+
+void Predictor::Predict(PredictRequest request, std::shared_ptr<const Route> route, AskVersion ask,
+                        Answered answered) {
+  const auto good = CheckRequest(request);
+  if (!good || route == nullptr) {
+    counters_.refused.Add();
+    if (!good) return answered(good.error());
+    if (!table_.complete()) {
+      return answered(Error{ErrorCode::kUnavailable, "which models serve is not known yet"});
     }
-    harm = answers.error();
+    return answered(
+        Error{ErrorCode::kNotFound, "no model serves task " + request.task.substr(0, 80)});
   }
-  auto answers = Ask(route.production->model(), request.input, route.quality);
-  // Both refuse: it is the input. Only what production can answer counts against a candidate.
-  if (harm && (answers || IsOurs(answers.error().code))) {
-    counters_.candidate_failures.Add();
-    TellFailure(request, result.request_id, *route.candidate, Role::kCanary, harm->code);
+  const auto course = std::make_shared<Course>(
+      Course{std::move(request), std::move(route), std::move(ask), std::move(answered), {}, {}});
+  const PredictRequest& its = course->request;
+  course->request_id = its.request_id.empty() ? NewUuid() : its.request_id;
+  if (!course->ask) {
+    // The request stays where it is for as long as the course, which each answer holds.
+    course->ask = [&its, &quality = course->route->quality](const LoadedVersion& version,
+                                                            ServedModel::Answered each) {
+      StartAsking(version.model(), its.input, quality, its.terms, std::move(each));
+    };
   }
-  if (!answers) {
-    if (IsOurs(answers.error().code)) {
-      TellFailure(request, result.request_id, *route.production, Role::kProduction,
-                  answers.error().code);
+  const std::string& key = its.routing_key.empty() ? course->request_id : its.routing_key;
+  if (course->route->RoleOf(its.task, key) != Role::kCanary) return AskProduction(course);
+  course->ask(*course->route->candidate, [this, course](Result<std::vector<Answer>> got) {
+    const auto& candidate = course->route->candidate;
+    if (got) return Deliver(course, candidate, Role::kCanary, *std::move(got));
+    const Error error = course->Meant(got.error());
+    // There is nobody left to be answered by production.
+    if (error.code == ErrorCode::kCancelled || error.code == ErrorCode::kDeadlineExceeded) {
+      return Fail(course, *candidate, Role::kCanary, error);
     }
-    return answers.error();
+    course->harm = error;
+    AskProduction(course);
+  });
+}
+
+void Predictor::AskProduction(const std::shared_ptr<Course>& course) {
+  course->ask(*course->route->production, [this, course](Result<std::vector<Answer>> got) {
+    const Route& route = *course->route;
+    const Error error = got ? Error{} : course->Meant(got.error());
+    // Both refuse: it is the input. Only what production can answer counts against a candidate.
+    if (course->harm && (got || IsOurs(error.code))) {
+      counters_.candidate_failures.Add();
+      TellFailure(course->request, course->request_id, *route.candidate, Role::kCanary,
+                  course->harm->code);
+    }
+    if (!got) return Fail(course, *route.production, Role::kProduction, error);
+    Deliver(course, route.production, Role::kProduction, *std::move(got));
+  });
+}
+
+void Predictor::Fail(const std::shared_ptr<Course>& course, const LoadedVersion& version, Role role,
+                     Error error) {
+  counters_.refused.Add();
+  if (IsOurs(error.code)) {
+    TellFailure(course->request, course->request_id, version, role, error.code);
   }
-  result.version = route.production;
-  result.answers = *std::move(answers);
-  return result;
+  course->answered(std::move(error));
 }
 
 void Predictor::PlanShadow(const PredictRequest& request, const Route& route, Timestamp at,
@@ -144,8 +199,10 @@ void Predictor::PlanShadow(const PredictRequest& request, const Route& route, Ti
 
 void Predictor::PlanCaptures(const PredictRequest& request, const Route& route, Timestamp at,
                              PredictResult& result) {
-  // Rows have no payload that a person could look at.
-  if (!route.capture.on() || request.input.rows) return;
+  if (!route.capture.on() || result.answers.empty()) return;
+  const auto& rows = request.input.rows;
+  if (rows && !result.version->model().rows_are_pictures()) return;
+  const std::size_t width = rows ? rows->values.size() / result.answers.size() : 0;
   const ModelIdentity& model = result.version->identity();
   for (std::size_t i = 0; i < result.answers.size(); ++i) {
     const Answer& answer = result.answers[i];
@@ -156,50 +213,61 @@ void Predictor::PlanCaptures(const PredictRequest& request, const Route& route, 
       counters_.captures_over_limit.Add();
       continue;
     }
-    const std::string_view payload = request.input.pictures[i];
-    if (!captures_.Admits(payload.size())) continue;
-    result.follow_up.captures.push_back(
-        {result.request_id, static_cast<std::uint32_t>(i), request.task, model.model_version_id, at,
-         std::string(payload), answer.payload_sha256, *decision, model.classes[answer.class_index],
-         double{answer.confidence()}, request.metadata});
+    if (!captures_.Admits(rows ? width * sizeof(float) : request.input.pictures[i].size())) {
+      continue;
+    }
+    CapturedPayload captured{.request_id = result.request_id,
+                             .index = static_cast<std::uint32_t>(i),
+                             .task = request.task,
+                             .model_version_id = model.model_version_id,
+                             .at = at,
+                             .payload = {},
+                             .sha256 = answer.payload_sha256,
+                             .decision = *decision,
+                             .class_name = model.classes[answer.class_index],
+                             .confidence = double{answer.confidence()},
+                             .metadata = request.metadata,
+                             .row = {},
+                             .version = {}};
+    if (rows) {
+      const auto row = rows->values.subspan(i * width, width);
+      captured.row.assign(row.begin(), row.end());
+      captured.version = result.version;
+    } else {
+      captured.payload = request.input.pictures[i];
+    }
+    result.follow_up.captures.push_back(std::move(captured));
   }
 }
 
-Result<PredictResult> Predictor::Predict(const PredictRequest& request) {
-  const auto good = CheckRequest(request);
-  const auto route = good ? table_.Find(request.task) : nullptr;
-  if (route == nullptr) {
-    counters_.refused.Add();
-    if (!good) return good.error();
-    if (!table_.complete()) {
-      return Error{ErrorCode::kUnavailable, "which models serve is not known yet"};
-    }
-    return Error{ErrorCode::kNotFound, "no model serves task " + request.task.substr(0, 80)};
-  }
-  auto result = Answered(request, *route);
-  if (!result) {
-    counters_.refused.Add();
-    return result;
-  }
-
+void Predictor::Deliver(const std::shared_ptr<Course>& course,
+                        const std::shared_ptr<const LoadedVersion>& version, Role role,
+                        std::vector<Answer> answers) {
+  const PredictRequest& request = course->request;
+  PredictResult result{.request_id = course->request_id,
+                       .id_was_made = request.request_id.empty(),
+                       .version = version,
+                       .role = role,
+                       .answers = std::move(answers),
+                       .follow_up = {}};
   PredictionFact fact;
-  fact.request_id = result->request_id;
+  fact.request_id = result.request_id;
   fact.at = clock_.Now();
-  fact.model = &result->version->identity();
-  fact.role = result->role;
+  fact.model = &version->identity();
+  fact.role = role;
+  fact.variant = version->model().variant();
   fact.seconds = SecondsSince(request.arrived);
-  fact.answers = result->answers;
+  fact.answers = result.answers;
   fact.metadata = &request.metadata;
   sink_.Tell(fact);
 
-  const RoleCounters& counters =
-      result->role == Role::kCanary ? counters_.canary : counters_.production;
-  counters.predictions.Add(static_cast<double>(result->answers.size()));
+  const RoleCounters& counters = role == Role::kCanary ? counters_.canary : counters_.production;
+  counters.predictions.Add(static_cast<double>(result.answers.size()));
   counters.seconds.Observe(fact.seconds);
-  result->version->CountPredictions(result->answers.size());
-  PlanShadow(request, *route, fact.at, *result);
-  PlanCaptures(request, *route, fact.at, *result);
-  return result;
+  version->CountPredictions(result.answers.size());
+  PlanShadow(request, *course->route, fact.at, result);
+  PlanCaptures(request, *course->route, fact.at, result);
+  course->answered(std::move(result));
 }
 
 void Predictor::AfterAnswer(FollowUp follow_up) {

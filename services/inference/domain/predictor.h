@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -14,18 +15,20 @@
 
 namespace tidewheel::inference {
 
-/// A request on its way in; views live as long as the request.
+/// A request on its way in; what is viewed lives until it is answered.
 struct PredictRequest {
   std::string task;
   std::string request_id;   // Empty: one is made.
   std::string routing_key;  // Empty: the request id.
   ModelInput input;
   std::map<std::string, std::string> metadata;
+  CallTerms terms;
   std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
 };
 
 struct PredictResult {
   std::string request_id;
+  bool id_was_made = false;  // The request had none.
   std::shared_ptr<const LoadedVersion> version;
   Role role = Role::kProduction;
   std::vector<Answer> answers;
@@ -63,9 +66,19 @@ class Predictor {
         clock_(clock),
         counters_(counters) {}
 
+  using Answered = std::function<void(Result<PredictResult>)>;
+  /// How a version is asked: calls back exactly once, from any thread, perhaps before it returns.
+  /// Asked a second time when a candidate failed and production is to answer.
+  using AskVersion = std::function<void(const LoadedVersion&, ServedModel::Answered)>;
+
+  /// Waits for no model: `answered` is called exactly once, from any thread and perhaps before this
+  /// returns, and must not block.
   /// kNotFound: nothing serves the task. kInvalidArgument names the part of the request and its
-  /// limit.
-  Result<PredictResult> Predict(const PredictRequest& request);
+  /// limit. kDeadlineExceeded, kCancelled: as the terms say. Else as ServedModel::Start.
+  void Predict(PredictRequest request, Answered answered);
+  /// The same for one whose route is known and whose models are asked elsewhere.
+  void Predict(PredictRequest request, std::shared_ptr<const Route> route, AskVersion ask,
+               Answered answered);
 
   /// Hands on what may wait until the answer is on its way.
   void AfterAnswer(FollowUp follow_up);
@@ -78,7 +91,14 @@ class Predictor {
   Result<std::size_t> RecordOutcomes(const std::vector<OutcomeFact>& outcomes);
 
  private:
-  Result<PredictResult> Answered(const PredictRequest& request, const Route& route);
+  struct Course;  // A request under way.
+  void AskProduction(const std::shared_ptr<Course>& course);
+  void Deliver(const std::shared_ptr<Course>& course,
+               const std::shared_ptr<const LoadedVersion>& version, Role role,
+               std::vector<Answer> answers);
+  /// Tells of it where it is our fault.
+  void Fail(const std::shared_ptr<Course>& course, const LoadedVersion& version, Role role,
+            Error error);
   void TellFailure(const PredictRequest& request, const std::string& request_id,
                    const LoadedVersion& version, Role role, ErrorCode code);
   void PlanShadow(const PredictRequest& request, const Route& route, Timestamp at,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -56,12 +58,28 @@ struct ModelInput {
   std::optional<Rows> rows;
 };
 
+/// Until when an answer is of use, and whether anybody still waits for it.
+struct CallTerms {
+  std::optional<std::chrono::system_clock::time_point> deadline;
+  std::function<bool()> cancelled;  // Empty: never.
+};
+
+/// The names of what comes out of a model, where it is asked as one of the process's server.
+struct OutputNames {
+  std::string probabilities;
+  std::string embedding;  // Empty: there is none.
+};
+
 /// A model in memory, ready to answer. Thread-safe.
 class ServedModel {
  public:
+  using Answered = std::function<void(Result<std::vector<Answer>>)>;
+
   virtual ~ServedModel() = default;
 
   virtual const ModelIdentity& identity() const = 0;
+  /// In which numbers it computes: "f32", "bf16", "int8".
+  virtual std::string_view variant() const { return "f32"; }
 
   /// Encoded pictures, through the package's own preprocessing, held against `rules`.
   /// kInvalidArgument names the picture that cannot be decoded, by its place.
@@ -72,6 +90,29 @@ class ServedModel {
   /// shape.
   virtual Result<std::vector<Answer>> PredictRows(std::span<const std::int64_t> shape,
                                                   std::span<const float> values) const = 0;
+
+  /// Asks whichever way the input is given, and waits for no other model's work: `answered` is
+  /// called exactly once, from any thread and perhaps before this returns, and must not block.
+  /// Model and input stay until then. As Ask, and: kDeadlineExceeded, kCancelled,
+  /// kResourceExhausted (too many wait). What is not overridden answers on the calling thread.
+  virtual void Start(const ModelInput& input, const QualityRules& rules, const CallTerms& terms,
+                     Answered answered) const;
+
+  /// Null: no server has this model under its task's name and its version's number.
+  virtual const OutputNames* output_names() const { return nullptr; }
+  /// What a server gave for rows, as answers: `embedding` may be empty. kInternal: what is no
+  /// answer of this model.
+  virtual Result<std::vector<Answer>> AnswersOf(std::span<const float> /*probabilities*/,
+                                                std::span<const float> /*embedding*/) const {
+    return Error{ErrorCode::kUnimplemented, "the model is asked by itself alone"};
+  }
+  /// Whether Show may be asked.
+  virtual bool rows_are_pictures() const { return false; }
+  /// A row as an encoded picture that a person can look at, and that is prepared to this row again
+  /// but for the rounding to 8 bits. kUnimplemented: rows of this model are no pictures.
+  virtual Result<std::string> Show(std::span<const float> /*row*/) const {
+    return Error{ErrorCode::kUnimplemented, "rows of this model are no pictures"};
+  }
 
   /// One encoded picture as this model sees it: one row. kInvalidArgument: it cannot be decoded;
   /// kUnimplemented: the model takes no pictures.
@@ -87,5 +128,8 @@ class ServedModel {
 /// row, has failed: kInternal.
 Result<std::vector<Answer>> Ask(const ServedModel& model, const ModelInput& input,
                                 const QualityRules& rules);
+/// The same without waiting: as ServedModel::Start.
+void StartAsking(const ServedModel& model, const ModelInput& input, const QualityRules& rules,
+                 const CallTerms& terms, ServedModel::Answered answered);
 
 }  // namespace tidewheel::inference

@@ -96,15 +96,15 @@ Result<std::shared_ptr<const ServedModel>> PackageLoader::Load(const ModelPackag
   auto reference = ReadReference(package, **model);
   if (!reference) return reference.error();
 
-  const std::shared_ptr<const serving::Model> ready = *std::move(model);
+  ReadyPackage ready{package.model, *std::move(model), chosen->name};
   std::unique_ptr<const RowRunner> runner;
   if (host_ != nullptr) {
-    auto hosted = host_->Host(package.model, ready);
+    auto hosted = host_->Host(ready);
     if (!hosted) return hosted.error();
     runner = *std::move(hosted);
   }
   return std::shared_ptr<const ServedModel>(std::make_shared<PackageModel>(
-      package.model, *preprocessing, ready, *std::move(reference), std::move(runner)));
+      std::move(ready), *preprocessing, *std::move(reference), std::move(runner)));
 }
 
 }  // namespace tidewheel::inference

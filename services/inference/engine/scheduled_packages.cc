@@ -1,9 +1,9 @@
 #include "tidewheel/inference/engine/scheduled_packages.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
-#include <semaphore>
 #include <vector>
 
 namespace tidewheel::inference {
@@ -25,8 +25,8 @@ Tensor FloatTensor(const TensorSpec& spec, std::size_t rows, std::vector<float> 
 /// A package's graph as the core asks it.
 class PackageExecutor final : public Executor {
  public:
-  PackageExecutor(const ModelIdentity& identity, std::shared_ptr<const serving::Model> model)
-      : model_(std::move(model)) {
+  explicit PackageExecutor(const ReadyPackage& package) : model_(package.model) {
+    const ModelIdentity& identity = package.identity;
     const serving::ModelSignature& signature = model_->signature();
     spec_.name = identity.task;
     spec_.version = std::to_string(identity.model_version);
@@ -36,7 +36,8 @@ class PackageExecutor final : public Executor {
     spec_.outputs = {ToSpec(signature.output)};
     if (signature.embedding) spec_.outputs.push_back(ToSpec(*signature.embedding));
     spec_.properties = {{"model_version_id", identity.model_version_id},
-                        {"package_digest", identity.package_digest}};
+                        {"package_digest", identity.package_digest},
+                        {"variant", package.variant}};
   }
 
   const ModelSpec& spec() const override { return spec_; }
@@ -84,7 +85,7 @@ Result<void> CopyOutput(const InferResponse& response, const std::string& name,
 
 }  // namespace
 
-/// Asks the server by name and waits.
+/// Asks the server by name.
 class ScheduledPackages::Runner final : public RowRunner {
  public:
   Runner(ScheduledPackages& owner, Place place, std::uint64_t turn,
@@ -96,45 +97,67 @@ class ScheduledPackages::Runner final : public RowRunner {
         model_(std::move(model)) {}
   ~Runner() override { owner_.Leave(place_, turn_); }
 
-  Result<void> Run(std::span<const float> input, std::size_t rows, std::span<float> output,
-                   std::span<float> embedding) const override {
-    const std::size_t in = rows > 0 ? input.size() / rows : 0;
-    const std::size_t out = rows > 0 ? output.size() / rows : 0;
-    const std::size_t more = rows > 0 ? embedding.size() / rows : 0;
+  void Start(std::span<const float> input, std::size_t rows, const CallTerms& terms,
+             Answered answered) const override {
+    if (rows == 0) return answered(RowAnswers{});
+    const serving::ModelSignature& signature = model_->signature();
+    const auto all = std::make_shared<Whole>();
+    all->answers.probabilities.resize(rows * signature.output.elements());
+    all->answers.embedding.resize(signature.embedding ? rows * signature.embedding->elements() : 0);
+    all->left = (rows + kMostRows - 1) / kMostRows;
+    all->answered = std::move(answered);
+    const std::size_t numbers = signature.input.elements();
     for (std::size_t first = 0; first < rows; first += kMostRows) {
       const std::size_t some = std::min(kMostRows, rows - first);
-      auto ran = RunSome(input.subspan(first * in, some * in), some,
-                         output.subspan(first * out, some * out),
-                         embedding.subspan(first * more, some * more));
-      if (!ran) return ran;
+      StartPart(all, input.subspan(first * numbers, some * numbers), first, some, terms);
     }
-    return {};
   }
 
  private:
-  Result<void> RunSome(std::span<const float> input, std::size_t rows, std::span<float> output,
-                       std::span<float> embedding) const {
+  /// The answer to all rows, gathered from those of its calls.
+  struct Whole {
+    RowAnswers answers;
+    std::atomic<std::size_t> left = 0;
+    std::mutex mutex;  // Guards error.
+    std::optional<Error> error;
+    Answered answered;
+
+    void EndPart(Result<void> ended) {
+      if (!ended) {
+        const std::lock_guard lock(mutex);
+        if (!error) error = ended.error();
+      }
+      if (left.fetch_sub(1) > 1) return;
+      if (error) return answered(*std::move(error));
+      answered(std::move(answers));
+    }
+  };
+
+  void StartPart(const std::shared_ptr<Whole>& all, std::span<const float> input, std::size_t first,
+                 std::size_t rows, const CallTerms& terms) const {
     const serving::ModelSignature& signature = model_->signature();
     InferRequest request{.model_name = place_.first, .model_version = version_};
+    request.deadline = terms.deadline;
+    request.cancelled = terms.cancelled;
     Tensor& tensor = request.inputs.emplace_back();
     tensor.name = signature.input.name;
     tensor.shape = signature.input.shape;
     tensor.shape.front() = static_cast<std::int64_t>(rows);
     tensor.data = {reinterpret_cast<const char*>(input.data()), input.size_bytes()};
-    request.outputs.push_back(signature.output.name);
-    if (!embedding.empty()) request.outputs.push_back(signature.embedding->name);
-
-    std::optional<Result<InferResponse>> answer;
-    std::binary_semaphore answered{0};
-    owner_.models_.Infer(std::move(request), [&](Result<InferResponse> given) {
-      answer.emplace(std::move(given));
-      answered.release();
-    });
-    answered.acquire();
-    if (!*answer) return answer->error();
-    if (auto copied = CopyOutput(**answer, signature.output.name, output); !copied) return copied;
-    return embedding.empty() ? Result<void>()
-                             : CopyOutput(**answer, signature.embedding->name, embedding);
+    owner_.models_.Infer(
+        std::move(request), [all, first, rows, &signature](Result<InferResponse> answer) {
+          if (!answer) return all->EndPart(answer.error());
+          const auto part = [&](std::vector<float>& whole, const serving::TensorInfo& info) {
+            return std::span(whole).subspan(first * info.elements(), rows * info.elements());
+          };
+          auto copied = CopyOutput(*answer, signature.output.name,
+                                   part(all->answers.probabilities, signature.output));
+          if (copied && signature.embedding) {
+            copied = CopyOutput(*answer, signature.embedding->name,
+                                part(all->answers.embedding, *signature.embedding));
+          }
+          all->EndPart(std::move(copied));
+        });
   }
 
   ScheduledPackages& owner_;
@@ -144,46 +167,51 @@ class ScheduledPackages::Runner final : public RowRunner {
   const std::shared_ptr<const serving::Model> model_;
 };
 
-Result<std::unique_ptr<const RowRunner>> ScheduledPackages::Host(
-    const ModelIdentity& identity, std::shared_ptr<const serving::Model> model) {
-  const Place place{identity.task, identity.model_version};
-  std::uint64_t turn = 0;
-  std::uint64_t before = 0;
-  {
-    const std::lock_guard lock(mutex_);
-    turn = ++turns_;
-    before = std::exchange(holders_[place], turn);
-  }
+ScheduledPackages::ScheduledPackages(RepositoryServer& models, std::uint32_t instances)
+    : models_(models),
+      instances_(instances),
+      worker_(std::make_unique<Worker>("packages-leave", [this](const std::stop_token& stop) {
+        while (true) {
+          std::unique_lock lock(leaving_mutex_);
+          // At the end what waits is still taken away.
+          left_.wait(lock, stop, [this] { return !leaving_.empty(); });
+          if (leaving_.empty()) return;
+          const auto [place, turn] = std::move(leaving_.front());
+          leaving_.pop_front();
+          lock.unlock();
+          TakeAway(place, turn);
+        }
+      })) {}
+
+ScheduledPackages::~ScheduledPackages() = default;
+
+Result<std::unique_ptr<const RowRunner>> ScheduledPackages::Host(const ReadyPackage& package) {
+  const Place place{package.identity.task, package.identity.model_version};
   ModelConfig config;
   config.max_batch_size = kMostRows;
   config.instances = instances_;
   config.batching = BatchPolicy{.default_queue_policy = {.allow_timeout_override = true}};
+  const std::lock_guard lock(changing_);
   // Which version answers requests that name none is for the route to say.
-  auto put =
-      models_.Put(place.first, place.second, std::make_unique<PackageExecutor>(identity, model),
-                  std::move(config), {}, false);
-  if (!put) {
-    const std::lock_guard lock(mutex_);
-    if (holders_[place] == turn) {
-      if (before == 0) {
-        holders_.erase(place);
-      } else {
-        holders_[place] = before;
-      }
-    }
-    return put.error();
-  }
+  auto put = models_.Put(place.first, place.second, std::make_unique<PackageExecutor>(package),
+                         std::move(config), {}, false);
+  if (!put) return put.error();
+  holders_[place] = ++turns_;
   return std::unique_ptr<const RowRunner>(
-      std::make_unique<Runner>(*this, place, turn, std::move(model)));
+      std::make_unique<Runner>(*this, place, turns_, package.model));
 }
 
 void ScheduledPackages::Leave(const Place& place, std::uint64_t turn) {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto holder = holders_.find(place);
-    if (holder == holders_.end() || holder->second != turn) return;
-    holders_.erase(holder);
-  }
+  const std::lock_guard lock(leaving_mutex_);
+  leaving_.emplace_back(place, turn);
+  left_.notify_one();
+}
+
+void ScheduledPackages::TakeAway(const Place& place, std::uint64_t turn) {
+  const std::lock_guard lock(changing_);
+  const auto holder = holders_.find(place);
+  if (holder == holders_.end() || holder->second != turn) return;
+  holders_.erase(holder);
   // kNotFound: it is as asked.
   if (const auto removed = models_.Remove(place.first, place.second); !removed) return;
 }

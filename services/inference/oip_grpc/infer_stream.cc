@@ -2,13 +2,25 @@
 
 #include <utility>
 
+#include "tidewheel/inference/core/request_parameters.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::inference {
 
+std::string RoutingKeyOf(const grpc::ServerContextBase& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find(kRoutingKeyHeader);
+  return found == metadata.end() ? std::string()
+                                 : std::string(found->second.data(), found->second.size());
+}
+
 InferStream::InferStream(grpc::CallbackServerContext& context, ModelServer& models,
                          const SharedMemoryTable& regions, std::size_t window)
-    : models_(models), regions_(regions), window_(window), deadline_(context.deadline()) {
+    : models_(models),
+      regions_(regions),
+      window_(window),
+      deadline_(context.deadline()),
+      routing_key_(RoutingKeyOf(context)) {
   StartRead(&message_);
 }
 
@@ -86,6 +98,7 @@ void InferStream::Begin() {
   if (deadline_ != std::chrono::system_clock::time_point::max()) {
     read.request.deadline = deadline_;
   }
+  if (read.request.routing_key.empty()) read.request.routing_key = routing_key_;
   read.request.cancelled = [this] { return broken_.load(std::memory_order_relaxed); };
   models_.Infer(std::move(read.request), [this, &slot](Result<InferResponse> response) {
     Answer(slot, std::move(response));

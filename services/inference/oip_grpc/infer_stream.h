@@ -16,6 +16,9 @@
 
 namespace tidewheel::inference {
 
+/// The routing key that a call's metadata says; empty: none.
+std::string RoutingKeyOf(const grpc::ServerContextBase& context);
+
 /// One ModelStreamInfer: up to `window` requests are worked on at once, and answered in their
 /// order; fewer where answers are large, so that one who does not read them fills no memory.
 /// Deletes itself when gRPC is done with it.
@@ -54,8 +57,9 @@ class InferStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc:
   const SharedMemoryTable& regions_;
   const std::size_t window_;
   const std::chrono::system_clock::time_point deadline_;
-  grpc::ByteBuffer message_;  // That is being read.
-  grpc::ByteBuffer out_;      // That is being written.
+  const std::string routing_key_;  // Of requests that say none.
+  grpc::ByteBuffer message_;       // That is being read.
+  grpc::ByteBuffer out_;           // That is being written.
   std::atomic<bool> broken_{false};
 
   std::mutex mutex_;  // Guards the rest.

@@ -226,6 +226,7 @@ ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
   const auto deadline = context->deadline();
   if (deadline != std::chrono::system_clock::time_point::max()) read.request.deadline = deadline;
   read.request.cancelled = [context] { return context->IsCancelled(); };
+  if (read.request.routing_key.empty()) read.request.routing_key = RoutingKeyOf(*context);
   // A plain pointer fits into the function's own memory; the answer comes exactly once.
   models_.Infer(std::move(read.request),
                 [under_way = call.release()](Result<InferResponse> answer) {
@@ -286,6 +287,7 @@ ServerUnaryReactor* OipHandler::RepositoryModelLoad(
       log::Warning("model not loaded",
                    {{"model", request->model_name().substr(0, 200)}, {"problem", loaded.error()}});
     }
+    if (options_.models_changed) options_.models_changed();
     return rpc::ToGrpcStatus(loaded);
   });
 }
@@ -300,6 +302,7 @@ ServerUnaryReactor* OipHandler::RepositoryModelUnload(
   return Later(context, [this, request, all = *dependents] {
     const auto unloaded = Unload(request->model_name(), all);
     if (unloaded) log::Info("model unloaded", {{"model", request->model_name().substr(0, 200)}});
+    if (options_.models_changed) options_.models_changed();
     return rpc::ToGrpcStatus(unloaded);
   });
 }

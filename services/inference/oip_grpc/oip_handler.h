@@ -49,9 +49,11 @@ class OipHandler final : public internal::OipRpcs {
   struct Options {
     std::string server_version{};  // Of ServerMetadata.
     std::size_t control_threads = 2;
-    std::size_t control_queue = 64;       // Calls that may wait for such a thread.
-    std::size_t stream_window = 128;      // Requests of one stream that are worked on at once.
-    bool shared_memory = true;            // Whether clients may register regions.
+    std::size_t control_queue = 64;   // Calls that may wait for such a thread.
+    std::size_t stream_window = 128;  // Requests of one stream that are worked on at once.
+    bool shared_memory = true;        // Whether clients may register regions.
+    /// Called when a client has loaded or unloaded a model, from any thread.
+    std::function<void()> models_changed{};
     Counter& answers = Counter::None();   // To ModelInfer.
     Counter& refusals = Counter::None();  // Errors to it.
     rpc::CallMeter* meter = nullptr;      // Of ModelInfer, where the server leaves that to us.

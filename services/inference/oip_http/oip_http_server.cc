@@ -10,6 +10,7 @@
 #include "tidewheel/base/bounded_queue.h"
 #include "tidewheel/base/worker.h"
 #include "tidewheel/inference/core/model_config.h"
+#include "tidewheel/inference/core/request_parameters.h"
 #include "tidewheel/inference/oip_http/content_coding.h"
 #include "tidewheel/inference/oip_http/http_server.h"
 #include "tidewheel/inference/oip_http/infer_json.h"
@@ -350,6 +351,9 @@ struct OipHttpServer::Parts : std::enable_shared_from_this<OipHttpServer::Parts>
     request.model_name = path.name;
     request.model_version = path.version;
     request.arrived = exchange->arrived();
+    if (request.routing_key.empty()) {
+      request.routing_key = exchange->head().Find(kRoutingKeyHeader);
+    }
     request.cancelled = [exchange] { return exchange->gone(); };
     // The answer may come when the server has stopped waiting for it.
     models.Infer(std::move(request),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/base/worker.h"
 #include "tidewheel/config/reader.h"
 #include "tidewheel/inference/core/repository_server.h"
 #include "tidewheel/inference/core/shared_memory.h"
@@ -39,7 +40,7 @@ struct OipSettings {
   std::uint32_t instances = 1;  // Of models whose configuration does not say.
   config::ByteCount response_cache{};
   bool histograms = true;
-  std::string torch_runner{};  // The program; empty: tidewheel-torch-runner beside this one.
+  TorchOptions torch{};
 
   void Read(config::Reader& reader);
 };
@@ -68,26 +69,17 @@ class ScratchRoot {
   const std::filesystem::path path_;
 };
 
-/// The models of a process and the doors to them: the gRPC handler (for a server that outlives no
-/// call of it), HTTP, health of each model by its name, metrics.
-class OipService {
+/// The models of a process: those of a folder, and those that are put beside them; their metrics.
+class OipModels {
  public:
   /// All must outlive it.
-  OipService(const OipSettings& settings, const serving::Engine& engine,
-             metrics::Registry& metrics);
+  OipModels(const OipSettings& settings, const serving::Engine& engine, metrics::Registry& metrics);
 
   /// Loads what the settings say; what cannot be loaded is logged and listed. kNotFound: there is
   /// no such folder.
   Result<void> Start();
-  /// Where the settings name an address. kUnavailable: it cannot be bound.
-  Result<void> OpenHttp(PlatformRpcs* platform);
 
   RepositoryServer& models() { return *models_; }
-  OipHandler& handler() { return *handler_; }
-  /// What the gRPC server has to know: whom health asks, which methods are frequent.
-  void AddTo(rpc::ServerOptions& options) const;
-  /// "127.0.0.1:8000"; empty without HTTP.
-  std::string http_address() const { return http_ != nullptr ? http_->address() : ""; }
   /// kUnavailable: a model that should serve does not.
   Result<void> Ready() const;
 
@@ -99,10 +91,33 @@ class OipService {
   LoaderChain loaders_{{&onnx_, &torch_}};
   std::unique_ptr<ScratchRoot> scratch_;
   std::unique_ptr<RepositoryServer> models_;
-  SharedMemoryTable regions_;
-  std::optional<rpc::CallMeter> meter_;
-  std::unique_ptr<OipHandler> handler_;
   metrics::Registration registration_;
+};
+
+/// The doors to models: the gRPC handler (for a server that outlives no call of it), HTTP, health
+/// of each model by its name.
+class OipDoors {
+ public:
+  /// All must outlive it.
+  OipDoors(const OipSettings& settings, ModelServer& models, metrics::Registry& metrics);
+
+  OipHandler& handler() { return handler_; }
+  /// What the gRPC server has to know: whom health asks, and when to ask again because a client has
+  /// loaded or unloaded a model, whichever door it came by; which methods are frequent.
+  void AddTo(rpc::ServerOptions& options) const;
+  /// Where the settings name an address. kUnavailable: it cannot be bound.
+  Result<void> OpenHttp(PlatformRpcs* platform);
+  /// "127.0.0.1:8000"; empty without HTTP.
+  std::string http_address() const { return http_ != nullptr ? http_->address() : ""; }
+
+ private:
+  const OipSettings settings_;
+  ModelServer& models_;
+  metrics::Registry& metrics_;
+  const std::shared_ptr<Pause> changed_ = std::make_shared<Pause>();
+  SharedMemoryTable regions_;
+  rpc::CallMeter meter_;
+  OipHandler handler_;
   std::unique_ptr<OipHttpServer> http_;
 };
 

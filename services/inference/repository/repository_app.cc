@@ -25,17 +25,18 @@ Result<void> RepositoryApp::Start() {
   auto engine = serving::Engine::Create(engine_options);
   if (!engine) return engine.error();
   engine_ = *std::move(engine);
-  oip_.emplace(config_.oip, *engine_, metrics_);
-  if (auto started = oip_->Start(); !started) return started;
-  oip_->AddTo(config_.endpoints.server);
-  if (auto opened = oip_->OpenHttp(nullptr); !opened) return opened;
-  return endpoints_.Open(config_.endpoints, {&oip_->handler()},
-                         {{"models", [this] { return oip_->Ready(); }}});
+  models_.emplace(config_.oip, *engine_, metrics_);
+  if (auto started = models_->Start(); !started) return started;
+  doors_.emplace(config_.oip, models_->models(), metrics_);
+  doors_->AddTo(config_.endpoints.server);
+  if (auto opened = doors_->OpenHttp(nullptr); !opened) return opened;
+  return endpoints_.Open(config_.endpoints, {&doors_->handler()},
+                         {{"models", [this] { return models_->Ready(); }}});
 }
 
 rpc::Addresses RepositoryApp::addresses() const {
   rpc::Addresses all = endpoints_.addresses();
-  if (const std::string http = oip_->http_address(); !http.empty()) all["http"] = http;
+  if (const std::string http = doors_->http_address(); !http.empty()) all["http"] = http;
   return all;
 }
 

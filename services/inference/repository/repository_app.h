@@ -37,7 +37,8 @@ class RepositoryApp {
   RepositoryConfig config_;
   metrics::Registry metrics_{"inference"};
   std::unique_ptr<serving::Engine> engine_;
-  std::optional<OipService> oip_;
+  std::optional<OipModels> models_;
+  std::optional<OipDoors> doors_;
   service::Endpoints endpoints_{metrics_};  // Last up, first down.
 };
 

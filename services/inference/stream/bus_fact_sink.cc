@@ -40,6 +40,7 @@ void BusFactSink::Tell(const PredictionFact& fact) {
   SetTime(fact.at, event.mutable_predicted_at());
   for (const auto& name : fact.model->classes) event.add_classes(name);
   event.set_role(std::string(Name(fact.role)));
+  event.set_variant(std::string(fact.variant));
   event.set_seconds(fact.seconds);
   if (fact.error) event.set_error(std::string(Name(*fact.error)));
   for (std::size_t i = 0; i < fact.answers.size(); ++i) {

@@ -74,6 +74,7 @@ class BusFactSinkTest : public ::testing::Test {
     fact_.at = Timestamp(std::chrono::seconds(1'700'000'000));
     fact_.model = &model_;
     fact_.metadata = &metadata_;
+    fact_.variant = "int8";
   }
 
   /// The only message so far.
@@ -112,6 +113,7 @@ TEST_F(BusFactSinkTest, TellsAllOfAPrediction) {
 
   const auto event = PublishedPrediction("prediction.made");
   EXPECT_EQ(event.role(), "canary");
+  EXPECT_EQ(event.variant(), "int8");
   EXPECT_EQ(event.seconds(), 0.125);
   EXPECT_EQ(event.model_version_id(), "id-2");
   EXPECT_EQ(event.predicted_at().seconds(), 1'700'000'000);

@@ -57,6 +57,8 @@ struct ToldPrediction {
   std::vector<Answer> answers;
   std::vector<std::optional<std::uint32_t>> answered;
   std::optional<ErrorCode> error;
+  std::string variant;
+  std::map<std::string, std::string> metadata;
 };
 
 struct ToldCapture {
@@ -71,13 +73,16 @@ class KeepingSink final : public FactSink {
 
   void Tell(const PredictionFact& fact) override {
     const std::lock_guard lock(mutex_);
-    told_.push_back({std::string(fact.request_id),
-                     fact.model->model_version_id,
-                     fact.role,
-                     fact.seconds,
-                     {fact.answers.begin(), fact.answers.end()},
-                     {fact.answered.begin(), fact.answered.end()},
-                     fact.error});
+    told_.push_back(
+        {std::string(fact.request_id),
+         fact.model->model_version_id,
+         fact.role,
+         fact.seconds,
+         {fact.answers.begin(), fact.answers.end()},
+         {fact.answered.begin(), fact.answered.end()},
+         fact.error,
+         std::string(fact.variant),
+         fact.metadata != nullptr ? *fact.metadata : std::map<std::string, std::string>()});
   }
   bool Tell(const OutcomeFact& fact) override {
     const std::lock_guard lock(mutex_);
@@ -337,7 +342,7 @@ class InferenceTest : public ::testing::Test {
     return {response.models().begin(), response.models().end()};
   }
 
-  testing::TempFolder folder_;
+  tidewheel::testing::TempFolder folder_;
   SystemClock clock_;
   metrics::Registry metrics_{"inference"};
   std::unique_ptr<blob::Store> store_;
