@@ -124,7 +124,7 @@ Result<void> App::StartExplanations() {
   if (!engine) return engine.error();
   explain_engine_ = *std::move(engine);
   explain_loader_.emplace(*payloads_, *explain_engine_);
-  TorchOptions torch{.program = config_.oip.torch_runner};
+  const TorchOptions& torch = config_.oip.torch;
   explain_models_.emplace(deployments_, *explain_loader_, PackageGradients(*payloads_, torch));
   explanations_.emplace(
       *explain_models_, ExplainQueue::Options{config_.explain_queue},
