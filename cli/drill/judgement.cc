@@ -26,7 +26,9 @@ Result<void> Await(Story& story, const std::string& what, Enough enough) {
         return !windows || enough(*windows);
       },
       kJudgementLimit, what,
-      [&] { return FormatCount(static_cast<std::uint64_t>(windows->windows_size())) + " windows"; });
+      [&] {
+        return FormatCount(static_cast<std::uint64_t>(windows->windows_size())) + " windows";
+      });
   if (!windows) return windows.error();
   if (!judged) return judged;
   // One look may have begun before.
@@ -50,8 +52,7 @@ Result<void> AwaitAllJudged(Story& story, std::uint64_t predictions) {
 }
 
 Result<void> AwaitJudgedUntilNow(Story& story) {
-  const auto now =
-      std::chrono::duration<double>(SystemClock().Now().time_since_epoch()).count();
+  const auto now = std::chrono::duration<double>(SystemClock().Now().time_since_epoch()).count();
   return Await(story, "the judgement of what was sent",
                [now](const monitoring::v1::ListWindowsResponse& list) {
                  for (const auto& window : list.windows()) {

@@ -1,5 +1,6 @@
-// Any bytes as a model's configuration, in the text format of protocol buffers and as JSON: an error
-// with words, or a configuration that is read the same again from the JSON that it is told as.
+// Any bytes as a model's configuration, in the text format of protocol buffers and as JSON: an
+// error with words, or a configuration that is read the same again from the JSON that it is told
+// as.
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -293,7 +293,7 @@ TEST_F(CycleDriverTest, CancellingWithdrawsAReviewToo) {
   ASSERT_TRUE(Step().ok());
   ASSERT_TRUE(Step().ok());
   ASSERT_EQ(platform.batches.size(), 2U);
-  ASSERT_TRUE(store.RequestCancel(cycle().id, "ana", "enough", clock.now).ok());
+  ASSERT_TRUE(store.RequestCancel(cycle().id, {"ann", "enough", clock.now}).ok());
   RunToEnd();
   EXPECT_EQ(platform.batches.rbegin()->second.state, "cancelled");
 }
