@@ -797,6 +797,21 @@ CycleDriver::Step CycleDriver::Canary(Cycle& cycle, const TaskPolicy& task) {
       return gives_up;
     }
     waits_for = so_far;
+  } else if (facts->verdict != "harmless" && facts->accuracy_difference &&
+             -*facts->accuracy_difference > rollout.max_accuracy_loss) {
+    // Not surely harmful, and it looks it: more answers tell, and without them it does not pass.
+    const std::string looks = "it looks worse than is allowed, by " +
+                              Text(-*facts->accuracy_difference) + " in accuracy where " +
+                              Text(rollout.max_accuracy_loss) + " is";
+    if (timed_out) {
+      cycle.harmed_requests += Harmed(*facts);
+      Progress gives_up = IsDecided(CycleState::kRolledBack, "not shown to be harmless within " +
+                                                                 Text(rollout.step_seconds) +
+                                                                 " s: " + so_far + "; " + looks);
+      gives_up.details = std::move(details);
+      return gives_up;
+    }
+    waits_for = so_far + "; " + looks;
   } else if (facts->verdict != "harmless" && !timed_out) {
     // Where outcomes come at all they are waited for: half of what production's come to.
     const auto known =

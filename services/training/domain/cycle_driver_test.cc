@@ -408,6 +408,33 @@ TEST_F(CycleDriverTest, ACanaryWithoutTrafficGivesUp) {
   EXPECT_EQ(platform.production, "model-1");
 }
 
+TEST_F(CycleDriverTest, ACanaryThatLooksWorseWaitsUntilMoreAnswersSayOtherwise) {
+  Alert();
+  RunUntil(CycleState::kCanary);
+  platform.comparison.verdict = "undecided";
+  platform.comparison.accuracy_difference = -0.2;
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Step().ok());
+    clock.now += seconds(1);
+  }
+  EXPECT_EQ(Name(cycle().state), "canary");
+  EXPECT_THAT(cycle().reason, HasSubstr("looks worse than is allowed, by 0.2 in accuracy"));
+  platform.comparison.accuracy_difference = -0.01;
+  EXPECT_EQ(Name(RunToEnd().state), "promoted");
+}
+
+TEST_F(CycleDriverTest, ACanaryThatStillLooksWorseWhenItsTimeIsOverIsRolledBack) {
+  Alert();
+  RunUntil(CycleState::kCanary);
+  platform.comparison.verdict = "undecided";
+  platform.comparison.accuracy_difference = -0.2;
+  ASSERT_TRUE(Step().ok());
+  clock.now += seconds(3'601);
+  EXPECT_EQ(Name(RunToEnd().state), "rolled_back");
+  EXPECT_THAT(cycle().reason, HasSubstr("not shown to be harmless"));
+  EXPECT_TRUE(platform.promotions.empty());
+}
+
 TEST_F(CycleDriverTest, ACanaryWaitsForOutcomesWhereOutcomesCome) {
   Alert();
   RunUntil(CycleState::kCanary);
