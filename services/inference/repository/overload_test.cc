@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <algorithm>
 
 #include <condition_variable>
 #include <map>
@@ -177,12 +178,13 @@ TEST_F(WholeOverloadTest, WhatIsTooMuchIsRefusedAndTheRestIsAnsweredRightly) {
 }
 
 TEST_F(WholeOverloadTest, AThousandIdleConnectionsAtEachDoorHarmNobody) {
-  constexpr std::size_t kIdle = 1'000;
   rlimit limit{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
-  if (limit.rlim_max < 4 * kIdle) GTEST_SKIP() << "this machine allows too few open files";
+  // Both ends of both doors' are ours; where the machine allows fewer open files, as many as it
+  // does.
+  const std::size_t held = std::min<std::size_t>(1'000, limit.rlim_max / 4);
   // As a shell has it: the program must help itself to what it is allowed.
-  const rlimit usual{1'024, limit.rlim_max};
+  const rlimit usual{std::min<rlim_t>(1'024, limit.rlim_max), limit.rlim_max};
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &usual), 0);
   WriteModel("light", 1, 8);
   ASSERT_NO_FATAL_FAILURE(Start({}));
@@ -193,11 +195,11 @@ TEST_F(WholeOverloadTest, AThousandIdleConnectionsAtEachDoorHarmNobody) {
   std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
   preface += std::string("\0\0\0\4\0\0\0\0\0", 9);
   std::vector<std::unique_ptr<IdleConnection>> idle;
-  for (std::size_t i = 0; i < kIdle; ++i) {
+  for (std::size_t i = 0; i < held; ++i) {
     idle.push_back(std::make_unique<IdleConnection>(Address("grpc"), preface));
     idle.push_back(std::make_unique<IdleConnection>(Address("http"), ""));
   }
-  EXPECT_TRUE(tidewheel::testing::Eventually(kLong, [&] { return EntriesOf("fd") >= 2 * kIdle; }))
+  EXPECT_TRUE(tidewheel::testing::Eventually(kLong, [&] { return EntriesOf("fd") >= 2 * held; }))
       << EntriesOf("fd");
   const auto expected = AnswerOf(8);
   const auto stub = NewStub();
@@ -211,7 +213,7 @@ TEST_F(WholeOverloadTest, AThousandIdleConnectionsAtEachDoorHarmNobody) {
   }
   std::size_t open = 0;
   for (const auto& connection : idle) open += connection->Open() ? 1 : 0;
-  EXPECT_EQ(open, 2 * kIdle);
+  EXPECT_EQ(open, 2 * held);
   // A connection costs what gRPC and the kernel keep of it, and no thread.
   EXPECT_LE(EntriesOf("task"), 200U);
   EXPECT_LE(ResidentBytes(), std::size_t{512} << 20);

@@ -797,7 +797,8 @@ CycleDriver::Step CycleDriver::Canary(Cycle& cycle, const TaskPolicy& task) {
       return gives_up;
     }
     waits_for = so_far;
-  } else if (facts->verdict != "harmless" && facts->accuracy_difference &&
+  } else if (facts->verdict != "harmless" && rollout.max_accuracy_loss > 0 &&
+             facts->accuracy_difference &&
              -*facts->accuracy_difference > rollout.max_accuracy_loss) {
     // Not surely harmful, and it looks it: more answers tell, and without them it does not pass.
     const std::string looks = "it looks worse than is allowed, by " +

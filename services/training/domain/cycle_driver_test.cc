@@ -423,6 +423,15 @@ TEST_F(CycleDriverTest, ACanaryThatLooksWorseWaitsUntilMoreAnswersSayOtherwise) 
   EXPECT_EQ(Name(RunToEnd().state), "promoted");
 }
 
+TEST_F(CycleDriverTest, WithoutALimitOfAccuracyACanaryIsNotHeldToIt) {
+  platform.task.cycle.rollout.max_accuracy_loss = 0;
+  Alert();
+  RunUntil(CycleState::kCanary);
+  platform.comparison.verdict = "undecided";
+  platform.comparison.accuracy_difference = -0.2;
+  EXPECT_EQ(Name(RunToEnd().state), "promoted");
+}
+
 TEST_F(CycleDriverTest, ACanaryThatStillLooksWorseWhenItsTimeIsOverIsRolledBack) {
   Alert();
   RunUntil(CycleState::kCanary);
