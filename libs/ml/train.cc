@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
+#include <time.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <algorithm>
@@ -13,7 +14,9 @@
 #include <utility>
 
 #include "tidewheel/base/random.h"
+#include "tidewheel/ml/internal/checkpoint_file.h"
 #include "tidewheel/ml/internal/torch_module.h"
+#include "tidewheel/ml/internal/weight_updater.h"
 
 namespace tidewheel::ml {
 namespace {
@@ -28,57 +31,6 @@ double SecondsSince(SteadyClock::time_point start) {
 
 /// A seed of its own for each use of chance, so that they do not repeat each other.
 std::uint64_t SeedFor(std::uint64_t seed, std::string_view use) { return StableHash(use, seed); }
-
-/// The optimiser's state beside the weights.
-class WeightUpdater {
- public:
-  WeightUpdater(const TrainOptions& options, std::vector<at::Tensor> weights)
-      : options_(options), weights_(std::move(weights)) {
-    for (const at::Tensor& weight : weights_) {
-      first_.push_back(at::zeros_like(weight));
-      if (options.optimizer == Optimizer::kAdam) {
-        second_.push_back(at::zeros_like(weight));
-        steps_.push_back(at::zeros({}, at::kFloat));
-      }
-    }
-  }
-
-  /// Applies the gradients and forgets them.
-  void Update(double learning_rate) {
-    const c10::NoGradGuard no_gradients;
-    std::vector<at::Tensor> gradients;
-    for (const at::Tensor& weight : weights_) gradients.push_back(weight.grad());
-    if (options_.optimizer == Optimizer::kAdam) {
-      for (at::Tensor& step : steps_) step.add_(1);
-      at::_fused_adamw_(weights_, gradients, first_, second_, {}, steps_, learning_rate, 0.9, 0.999,
-                        options_.weight_decay, 1e-8, /*amsgrad=*/false, /*maximize=*/false);
-    } else {
-      at::_fused_sgd_(weights_, gradients, first_, options_.weight_decay, options_.momentum,
-                      learning_rate, /*dampening=*/0, /*nesterov=*/false, /*maximize=*/false,
-                      is_first_step_);
-      is_first_step_ = false;
-    }
-    for (at::Tensor& weight : weights_) weight.mutable_grad() = at::Tensor();
-  }
-
-  std::vector<at::Tensor> CopyOfWeights() const {
-    std::vector<at::Tensor> copies;
-    for (const at::Tensor& weight : weights_) copies.push_back(weight.detach().clone());
-    return copies;
-  }
-  void Restore(const std::vector<at::Tensor>& copies) {
-    const c10::NoGradGuard no_gradients;
-    for (std::size_t i = 0; i < copies.size(); ++i) weights_[i].copy_(copies[i]);
-  }
-
- private:
-  const TrainOptions& options_;
-  std::vector<at::Tensor> weights_;
-  std::vector<at::Tensor> first_;   // Momentum, or Adam's first moment.
-  std::vector<at::Tensor> second_;  // Adam's second moment.
-  std::vector<at::Tensor> steps_;
-  bool is_first_step_ = true;
-};
 
 double LearningRateAt(const TrainOptions& options, std::int64_t step,
                       std::int64_t steps_of_an_epoch) {
@@ -177,17 +129,37 @@ double Merit(StoppingMetric metric, const ValidationScore& score) {
   return 0;
 }
 
+/// Of all threads, in the kernel too.
+double ProcessCpuSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+/// Where a training is, between two steps.
+struct Place {
+  int epoch = 1;
+  std::int64_t step = 0;  // The next one, within the epoch.
+  double loss_sum = 0;    // Over the epoch's rows so far.
+  double best_merit = 0;
+  bool is_done = false;       // The weights are the result.
+  double seconds_before = 0;  // Spent by the processes before this one, on all,
+  double epoch_seconds = 0;   // and on this epoch.
+};
+
 /// One training, from the first step to the restored best weights.
 class Training {
  public:
   Training(TorchModule& module, const TrainOptions& options, const TensorDataset& training,
-           const TensorDataset& validation, ProgressSink& progress, const std::stop_token& stop)
+           const TensorDataset& validation, ProgressSink& progress, const std::stop_token& stop,
+           const Checkpoint& checkpoint)
       : module_(module),
         options_(options),
         training_(training),
         validation_(validation),
         progress_(progress),
         stop_(stop),
+        checkpoint_(checkpoint),
         row_weights_(options, training),
         mean_weight_(row_weights_.Sum() / static_cast<double>(training.rows())),
         updater_(options, WeightsOf(module)),
@@ -202,30 +174,24 @@ class Training {
     if (!(mean_weight_ > 0)) {
       return Error{ErrorCode::kInvalidArgument, "every training row weighs nothing"};
     }
-    std::vector<at::Tensor> best_weights;
-    double best_merit = 0;
-    for (int epoch = 1; epoch <= options_.epochs; ++epoch) {
-      auto record = RunEpoch(epoch);
+    if (!checkpoint_.file.empty()) GoOnFromCheckpoint(result);
+    for (; place_.epoch <= options_.epochs && !place_.is_done; ++place_.epoch) {
+      auto record = RunEpoch(result);
       if (!record) return record.error();
       result.epochs.push_back(*record);
+      place_.step = 0;
+      place_.loss_sum = 0;
+      place_.epoch_seconds = 0;
       ReportEnd(*record);
-      if (!record->validation || options_.keep_last) {
-        result.best_epoch = epoch;
-        continue;
-      }
-      const double merit = Merit(options_.stopping_metric, *record->validation);
-      if (best_weights.empty() || merit > best_merit) {
-        best_merit = merit;
-        best_weights = updater_.CopyOfWeights();
-        result.best_epoch = epoch;
-      } else if (options_.patience > 0 && epoch - result.best_epoch >= options_.patience) {
-        result.stopped_early = true;
-        break;
-      }
+      if (!TakeStock(*record, result)) break;
     }
-    if (result.best_epoch != result.epochs.back().epoch) updater_.Restore(best_weights);
+    if (!place_.is_done && result.best_epoch != result.epochs.back().epoch) {
+      updater_.Restore(best_weights_);
+    }
+    place_.is_done = true;
     module_.module.eval();
-    result.seconds = SecondsSince(start_);
+    if (!checkpoint_.file.empty()) Save(result);
+    result.seconds = Seconds();
     return {};
   }
 
@@ -236,17 +202,125 @@ class Training {
     return weights;
   }
 
+  static std::vector<at::Tensor> BuffersOf(const TorchModule& module) {
+    std::vector<at::Tensor> buffers;
+    for (const at::Tensor& buffer : module.module.buffers()) buffers.push_back(buffer);
+    return buffers;
+  }
+
   Error Cancelled() const { return Error{ErrorCode::kCancelled, "the training was cancelled"}; }
 
-  Result<EpochRecord> RunEpoch(int epoch) {
-    const auto start = SteadyClock::now();
+  /// Keeps the epoch's weights if they are the best so far. False: no more epochs.
+  bool TakeStock(const EpochRecord& record, TrainedModel& result) {
+    if (!record.validation || options_.keep_last) {
+      result.best_epoch = record.epoch;
+      return true;
+    }
+    const double merit = Merit(options_.stopping_metric, *record.validation);
+    if (best_weights_.empty() || merit > place_.best_merit) {
+      place_.best_merit = merit;
+      best_weights_ = updater_.CopyOfWeights();
+      result.best_epoch = record.epoch;
+      return true;
+    }
+    result.stopped_early =
+        options_.patience > 0 && record.epoch - result.best_epoch >= options_.patience;
+    return !result.stopped_early;
+  }
+
+  double Seconds() const { return place_.seconds_before + SecondsSince(start_); }
+
+  /// All but the order of the rows, which the number of the epoch tells.
+  void Save(TrainedModel& result) {
+    TrainingState state;
+    updater_.SaveTo(state);
+    PutTensors(state, "buffer", BuffersOf(module_));
+    PutTensors(state, "best", best_weights_);
+    state["dropout"] = at::globalContext().defaultGenerator(at::kCPU).get_state();
+    PutNumbers(state, "place",
+               {static_cast<double>(place_.epoch), static_cast<double>(place_.step),
+                place_.loss_sum, place_.best_merit, place_.is_done ? 1.0 : 0.0,
+                updater_.is_first_step() ? 1.0 : 0.0, static_cast<double>(rows_done_), Seconds(),
+                place_.epoch_seconds + SecondsSince(epoch_start_),
+                result.earlier_cpu_seconds + ProcessCpuSeconds(),
+                static_cast<double>(result.best_epoch), result.stopped_early ? 1.0 : 0.0});
+    std::vector<double> records;
+    for (const EpochRecord& record : result.epochs) {
+      const ValidationScore score = record.validation.value_or(ValidationScore{});
+      records.insert(records.end(),
+                     {static_cast<double>(record.epoch), record.learning_rate, record.training_loss,
+                      record.validation ? 1.0 : 0.0, score.loss, score.accuracy,
+                      score.balanced_accuracy, score.macro_f1, record.seconds});
+    }
+    PutNumbers(state, "epochs", records);
+    if (auto saved = SaveCheckpoint(checkpoint_.file, checkpoint_.identity, state); !saved) {
+      result.checkpoint_problem = saved.error().message;
+    }
+    saved_ = SteadyClock::now();
+  }
+
+  /// What cannot be gone on with is reported, and the training begins at its beginning.
+  void GoOnFromCheckpoint(TrainedModel& result) {
+    const auto state = LoadCheckpoint(checkpoint_.file, checkpoint_.identity);
+    if (!state) {
+      if (state.error().code != ErrorCode::kNotFound) {
+        result.checkpoint_problem = state.error().message;
+      }
+      return;
+    }
+    const auto taken = WithoutExceptions(ErrorCode::kInvalidArgument, checkpoint_.file.string(),
+                                         [&]() -> Result<void> {
+                                           Take(*state, result);
+                                           return {};
+                                         });
+    if (!taken) result.checkpoint_problem = taken.error().message;
+  }
+
+  /// Throws before anything is changed.
+  void Take(const TrainingState& state, TrainedModel& result) {
+    const auto place = NumbersOf(state, "place");
+    TORCH_CHECK(place.size() == 12, "it tells another place");
+    const auto records = NumbersOf(state, "epochs");
+    const auto buffers = BuffersOf(module_);
+    CheckTensors(state, "buffer", buffers);
+    updater_.Check(state);
+    at::Generator dropout = at::globalContext().defaultGenerator(at::kCPU);
+    dropout.set_state(state.at("dropout"));
+
+    updater_.LoadFrom(state, place[5] != 0);
+    CopyTensors(state, "buffer", buffers);
+    best_weights_ = TensorsOf(state, "best");
+    place_ = {.epoch = static_cast<int>(place[0]),
+              .step = static_cast<std::int64_t>(place[1]),
+              .loss_sum = place[2],
+              .best_merit = place[3],
+              .is_done = place[4] != 0,
+              .seconds_before = place[7],
+              .epoch_seconds = place[8]};
+    rows_done_ = static_cast<std::uint64_t>(place[6]);
+    result.earlier_cpu_seconds = place[9];
+    result.best_epoch = static_cast<int>(place[10]);
+    result.stopped_early = place[11] != 0;
+    for (auto at = records.begin(); records.end() - at >= 9; at += 9) {
+      EpochRecord record{.epoch = static_cast<int>(at[0]),
+                         .learning_rate = at[1],
+                         .training_loss = at[2],
+                         .seconds = at[8]};
+      if (at[3] != 0) record.validation = ValidationScore{at[4], at[5], at[6], at[7]};
+      result.epochs.push_back(record);
+    }
+    result.resumed_rows = rows_done_;
+    for (int epoch = 1; epoch < place_.epoch; ++epoch) Shuffle();
+  }
+
+  Result<EpochRecord> RunEpoch(TrainedModel& result) {
+    epoch_start_ = SteadyClock::now();
     Shuffle();
     module_.module.train();
-    EpochRecord record{.epoch = epoch};
-    double loss_sum = 0;
-    for (std::int64_t step = 0; step < steps_; ++step) {
+    EpochRecord record{.epoch = place_.epoch};
+    for (std::int64_t step = place_.step; step < steps_; ++step) {
       if (stop_.stop_requested()) return Cancelled();
-      const std::int64_t step_of_all = (epoch - 1) * steps_ + step;
+      const std::int64_t step_of_all = (record.epoch - 1) * steps_ + step;
       record.learning_rate = LearningRateAt(options_, step_of_all, steps_);
       const auto first =
           static_cast<std::size_t>(step) * static_cast<std::size_t>(options_.batch_size);
@@ -255,21 +329,27 @@ class Training {
       const double loss = Step(std::span(order_).subspan(first, count), record.learning_rate);
       if (!std::isfinite(loss)) {
         return Error{ErrorCode::kAborted,
-                     "the loss is no number any more in epoch " + std::to_string(epoch) +
+                     "the loss is no number any more in epoch " + std::to_string(record.epoch) +
                          ", step " + std::to_string(step + 1) + ": a lower learning rate than " +
                          std::to_string(options_.learning_rate) + " may help"};
       }
-      loss_sum += loss * static_cast<double>(count);
+      place_.loss_sum += loss * static_cast<double>(count);
+      place_.step = step + 1;
       rows_done_ += count;
-      record.training_loss = loss_sum / static_cast<double>(first + count);
+      record.training_loss = place_.loss_sum / static_cast<double>(first + count);
       ReportStep(record, step);
+      if (!checkpoint_.file.empty() && SteadyClock::now() - saved_ >= checkpoint_.every) {
+        Save(result);
+      }
     }
+    record.learning_rate = LearningRateAt(options_, record.epoch * steps_ - 1, steps_);
+    record.training_loss = place_.loss_sum / static_cast<double>(order_.size());
     if (validation_.rows() > 0) {
       auto score = Validate();
       if (!score) return score.error();
       record.validation = *score;
     }
-    record.seconds = SecondsSince(start);
+    record.seconds = place_.epoch_seconds + SecondsSince(epoch_start_);
     return record;
   }
 
@@ -342,7 +422,7 @@ class Training {
   }
 
   TrainingProgress ProgressAt(const EpochRecord& record, std::int64_t step) const {
-    const double seconds = std::max(SecondsSince(start_), 1e-9);
+    const double seconds = std::max(Seconds(), 1e-9);
     const double all = static_cast<double>(training_.rows()) * options_.epochs;
     const auto done = static_cast<double>(rows_done_);
     return {.epoch = record.epoch,
@@ -374,15 +454,20 @@ class Training {
   const TensorDataset& validation_;
   ProgressSink& progress_;
   const std::stop_token& stop_;
+  const Checkpoint& checkpoint_;
   const RowWeights row_weights_;
   const double mean_weight_;
   WeightUpdater updater_;
   Random shuffle_;
   std::vector<std::uint32_t> order_;
   const std::int64_t steps_;
+  Place place_;
+  std::vector<at::Tensor> best_weights_;
   std::uint64_t rows_done_ = 0;
   const SteadyClock::time_point start_ = SteadyClock::now();
+  SteadyClock::time_point epoch_start_ = start_;
   SteadyClock::time_point reported_ = start_;
+  SteadyClock::time_point saved_ = start_;
 };
 
 Result<void> CheckArguments(const Architecture& architecture, const TrainOptions& options,
@@ -420,7 +505,8 @@ ProgressSink& ProgressSink::None() {
 
 Result<TrainedModel> Train(const Architecture& architecture, const TrainOptions& options,
                            const TensorDataset& training, const TensorDataset& validation,
-                           ProgressSink& progress, const std::stop_token& stop) {
+                           ProgressSink& progress, const std::stop_token& stop,
+                           const Checkpoint& checkpoint) {
   if (auto fine = CheckArguments(architecture, options, training, validation); !fine) {
     return fine.error();
   }
@@ -434,7 +520,8 @@ Result<TrainedModel> Train(const Architecture& architecture, const TrainOptions&
     at::set_num_threads(options.threads);
     // The profiling executor would run other code from the third batch on.
     const torch::jit::GraphOptimizerEnabledGuard as_written(false);
-    return Training(result.model.module(), options, training, validation, progress, stop)
+    return Training(result.model.module(), options, training, validation, progress, stop,
+                    checkpoint)
         .Run(result);
   });
   if (!ran) return ran.error();

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <stop_token>
+#include <string>
 #include <vector>
 
 #include "tidewheel/base/result.h"
+#include "tidewheel/ml/checkpoint.h"
 #include "tidewheel/ml/dataset.h"
 #include "tidewheel/ml/graph/architecture.h"
 #include "tidewheel/ml/model.h"
@@ -57,15 +59,22 @@ struct TrainedModel {
   std::vector<EpochRecord> epochs{};
   int best_epoch = 0;  // From 1; the last one without validation rows or with keep_last.
   bool stopped_early = false;
-  double seconds = 0;
+  double seconds = 0;  // Of processes before this one too, as far as their checkpoints tell.
+  // Gone on with from a checkpoint: the rows that were trained on before it, and the whole CPU time
+  // of those processes until then.
+  std::uint64_t resumed_rows = 0;
+  double earlier_cpu_seconds = 0;
+  std::string checkpoint_problem{};  // Empty: none. It cost time at most.
 };
 
 /// Trains fresh weights. The same arguments give bit-equal weights on one kind of machine. Sets
 /// process-wide flags and the seed of LibTorch: one training at a time in a process. `validation`
-/// may have no rows: then nothing stops early. kInvalidArgument names every wrong option or row;
-/// kCancelled: `stop`; kAborted: the loss is no number any more.
+/// may have no rows: then nothing stops early. Goes on from `checkpoint` if one is kept there.
+/// kInvalidArgument names every wrong option or row; kCancelled: `stop`; kAborted: the loss is no
+/// number any more.
 Result<TrainedModel> Train(const Architecture& architecture, const TrainOptions& options,
                            const TensorDataset& training, const TensorDataset& validation,
-                           ProgressSink& progress, const std::stop_token& stop);
+                           ProgressSink& progress, const std::stop_token& stop,
+                           const Checkpoint& checkpoint = {});
 
 }  // namespace tidewheel::ml

@@ -3,13 +3,19 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
+
 #include <cmath>
+#include <filesystem>
+#include <thread>
 
 #include "tidewheel/ml/testing/bar_pictures.h"
+#include "tidewheel/testing/temp_folder.h"
 
 namespace tidewheel::ml {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 double Accuracy(const Model& model, const TensorDataset& dataset) {
@@ -194,6 +200,113 @@ TEST_F(TrainTest, CancelledItSaysSo) {
   ASSERT_FALSE(trained.ok());
   EXPECT_EQ(trained.error().code, ErrorCode::kCancelled);
   EXPECT_EQ(sink_.reports.back().epoch, 2);
+}
+
+/// Asks to stop as soon as the file is another one than now.
+class StopAtNextCheckpoint {
+ public:
+  explicit StopAtNextCheckpoint(std::filesystem::path file)
+      : watcher_([this, now = NumberOf(file), file](const std::stop_token& done) {
+          while (!done.stop_requested() && NumberOf(file) == now) std::this_thread::yield();
+          stop_.request_stop();
+        }) {}
+
+  std::stop_token token() const { return stop_.get_token(); }
+
+ private:
+  static ino_t NumberOf(const std::filesystem::path& file) {
+    struct stat status {};
+    return ::stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
+  }
+
+  std::stop_source stop_;
+  std::jthread watcher_;
+};
+
+TEST_F(TrainTest, GoneOnWithFromCheckpointsItGivesTheSameBits) {
+  TrainOptions momentum = quick_;
+  momentum.optimizer = Optimizer::kSgd;
+  momentum.learning_rate = 0.02;
+  TrainOptions to_the_last = quick_;
+  to_the_last.keep_last = true;
+  for (TrainOptions options : {quick_, momentum, to_the_last}) {
+    options.epochs = 3;
+    const tidewheel::testing::TempFolder folder;
+    const Checkpoint checkpoint{
+        .file = folder.path() / "checkpoint", .identity = "run 1", .every = 0ms};
+    const auto architecture = MakeArchitecture("image-cnn", training_.shape, 4).value();
+    const auto whole =
+        Train(architecture, options, training_.View(), validation_.View(), sink_, {});
+    ASSERT_TRUE(whole.ok()) << whole.error().message;
+
+    int interruptions = 0;
+    std::uint64_t resumed_rows = 0;
+    for (;;) {
+      const StopAtNextCheckpoint stop(checkpoint.file);
+      const auto part = Train(architecture, options, training_.View(), validation_.View(), sink_,
+                              stop.token(), checkpoint);
+      if (!part) {
+        ASSERT_EQ(part.error().code, ErrorCode::kCancelled) << part.error().message;
+        ASSERT_LT(++interruptions, 100) << "it does not get on";
+        continue;
+      }
+      resumed_rows = part->resumed_rows;
+      EXPECT_EQ(part->checkpoint_problem, "");
+      EXPECT_EQ(part->model.Weights(), whole->model.Weights());
+      EXPECT_EQ(part->best_epoch, whole->best_epoch);
+      ASSERT_EQ(part->epochs.size(), whole->epochs.size());
+      for (std::size_t i = 0; i < whole->epochs.size(); ++i) {
+        EXPECT_EQ(part->epochs[i].training_loss, whole->epochs[i].training_loss);
+        EXPECT_EQ(part->epochs[i].validation->loss, whole->epochs[i].validation->loss);
+        EXPECT_EQ(part->epochs[i].learning_rate, whole->epochs[i].learning_rate);
+      }
+      EXPECT_GT(part->earlier_cpu_seconds, 0);
+      break;
+    }
+    EXPECT_GT(interruptions, 1);
+    EXPECT_GT(resumed_rows, 0U);
+
+    // Once it is done, nothing is trained any more.
+    const auto again =
+        Train(architecture, options, training_.View(), validation_.View(), sink_, {}, checkpoint);
+    ASSERT_TRUE(again.ok()) << again.error().message;
+    EXPECT_EQ(again->resumed_rows, 1'200U);
+    EXPECT_EQ(again->model.Weights(), whole->model.Weights());
+  }
+}
+
+TEST_F(TrainTest, ACheckpointOfAnotherTrainingOrADamagedOneIsNotGoneOnWith) {
+  const tidewheel::testing::TempFolder folder;
+  const auto architecture = MakeArchitecture("image-cnn", training_.shape, 4).value();
+  const auto train = [&](const Checkpoint& checkpoint) {
+    return Train(architecture, quick_, training_.View(), validation_.View(), sink_, {}, checkpoint)
+        .value();
+  };
+  const Checkpoint first{.file = folder.path() / "checkpoint", .identity = "run 1"};
+  const auto whole = train(first);
+  EXPECT_EQ(train(first).resumed_rows, 2'400U);
+
+  Checkpoint other = first;
+  other.identity = "run 2";
+  const auto anew = train(other);
+  EXPECT_EQ(anew.resumed_rows, 0U);
+  EXPECT_EQ(anew.checkpoint_problem, "");
+
+  // Of the same name, but of other shapes.
+  const auto linear = MakeArchitecture("image-linear", training_.shape, 4).value();
+  const auto of_linear = Train(linear, quick_, training_.View(), {}, sink_, {}, other).value();
+  EXPECT_EQ(of_linear.resumed_rows, 0U);
+  EXPECT_THAT(of_linear.checkpoint_problem, HasSubstr("has another shape"));
+
+  std::filesystem::resize_file(first.file, std::filesystem::file_size(first.file) / 2);
+  const auto damaged = train(other);
+  EXPECT_EQ(damaged.resumed_rows, 0U);
+  EXPECT_THAT(damaged.checkpoint_problem, HasSubstr("checkpoint"));
+  EXPECT_EQ(damaged.model.Weights(), whole.model.Weights());
+
+  Checkpoint nowhere = first;
+  nowhere.file = folder.path() / "missing" / "checkpoint";
+  EXPECT_THAT(train(nowhere).checkpoint_problem, HasSubstr("No such file"));
 }
 
 TEST_F(TrainTest, WeightlessRowsTeachNothing) {

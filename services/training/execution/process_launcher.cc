@@ -55,8 +55,15 @@ void ProcessLauncher::Remove(const std::string& run_id) {
 
 Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::path& folder) {
   std::error_code error;
-  std::filesystem::remove_all(folder, error);
   std::filesystem::create_directories(folder, error);
+  // A worker that was ended leaves half of everything; its checkpoint alone is whole.
+  std::vector<std::filesystem::path> leftovers;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    if (entry.path().filename() != kCheckpointFile) leftovers.push_back(entry.path());
+  }
+  for (const auto& path : leftovers) {
+    if (!error) std::filesystem::remove_all(path, error);
+  }
   if (error) {
     return Error{ErrorCode::kFailedPrecondition, folder.string() + ": " + error.message()};
   }

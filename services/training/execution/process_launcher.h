@@ -50,7 +50,7 @@ class ProcessLauncher final : public WorkerLauncher {
 
  private:
   std::filesystem::path FolderOf(const std::string& run_id) const;
-  /// Writes job.pb and items.pb into a new folder.
+  /// Writes job.pb and items.pb into the folder, where nothing but a checkpoint is left.
   Result<void> Prepare(const Run& run, const std::filesystem::path& folder);
 
   RunStore& store_;

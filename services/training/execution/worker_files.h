@@ -16,6 +16,8 @@ inline constexpr char kItemsFile[] = "items.pb";
 inline constexpr char kResultFile[] = "result.pb";
 inline constexpr char kPredictionsFile[] = "predictions.pb";
 inline constexpr char kPackageFolder[] = "package";
+/// Where its training is: the next worker of the same run goes on from there.
+inline constexpr char kCheckpointFile[] = "checkpoint.pt";
 
 Progress FromProto(const v1::Progress& progress);
 v1::Hyperparameters ToProto(const Hyperparameters& hyperparameters);

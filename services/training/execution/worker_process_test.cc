@@ -132,6 +132,31 @@ TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheGate) {
   EXPECT_EQ(item.metadata().at("light"), "night");
 }
 
+TEST(ProcessLauncherTest, OfAWorkerThatWasEndedOnlyTheCheckpointIsLeft) {
+  const tidewheel::testing::TempFolder folder;
+  const auto run_folder = folder.path() / "run-1";
+  std::filesystem::create_directories(run_folder / kPackageFolder);
+  for (const char* name : {kCheckpointFile, kPredictionsFile, kResultFile}) {
+    std::ofstream(run_folder / name) << "half";
+  }
+  std::ofstream(run_folder / kPackageFolder / "model.ts") << "half";
+  FakeRunStore store;
+  FixedTask task;
+  ProcessLauncher launcher(store, task,
+                           {.program = "/bin/true",
+                            .work_folder = folder.path(),
+                            .payloads_root = folder.path().string()});
+  training::Run run;
+  run.id = "run-1";
+  const auto end = launcher.Launch(run, [](const Progress& /*progress*/) { return true; });
+  ASSERT_TRUE(end.ok()) << end.error().message;
+  EXPECT_THAT(end->failure, HasSubstr("without a result"));
+  EXPECT_TRUE(std::filesystem::exists(run_folder / kCheckpointFile));
+  EXPECT_TRUE(std::filesystem::exists(run_folder / kJobFile));
+  EXPECT_FALSE(std::filesystem::exists(run_folder / kPredictionsFile));
+  EXPECT_FALSE(std::filesystem::exists(run_folder / kPackageFolder));
+}
+
 TEST(ReportReaderTest, TakesWholeMessagesOnlyAndTheNewest) {
   std::stringstream stream;
   for (const std::uint64_t step : {1, 2, 3}) {

@@ -83,6 +83,7 @@ int main(int argc, char** argv) {
     tidewheel::log::Warning("run failed", {{"error", result.error()}});
     answer.set_failure(result.error().message);
   }
-  answer.set_cpu_seconds(CpuSeconds());
+  // Processes that were ended before this one worked for it too.
+  answer.set_cpu_seconds(answer.cpu_seconds() + CpuSeconds());
   return WriteResult(folder, answer) ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 #include "tidewheel/training/worker/training_job.h"
 
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl.h>
 #include <google/protobuf/util/delimited_message_util.h>
 
@@ -9,6 +10,7 @@
 #include <optional>
 
 #include "tidewheel/base/build_identity.h"
+#include "tidewheel/log/log.h"
 #include "tidewheel/ml/graph/architecture.h"
 #include "tidewheel/ml/graph/embedding.h"
 #include "tidewheel/ml/package_writer.h"
@@ -91,6 +93,19 @@ v1::Hyperparameters EffectiveOf(const ml::TrainOptions& options, bool class_weig
   out.set_patience(static_cast<std::uint32_t>(options.patience));
   out.set_class_weights(class_weights);
   return out;
+}
+
+/// Everything that the weights depend on: the job, whose data set's version never changes, and the
+/// program.
+std::string IdentityOf(const v1::WorkerJob& job, const BuildIdentity& build) {
+  std::string text;
+  {
+    google::protobuf::io::StringOutputStream stream(&text);
+    google::protobuf::io::CodedOutputStream out(&stream);
+    out.SetSerializationDeterministic(true);
+    job.SerializeToCodedStream(&out);
+  }
+  return std::string(build.commit) + "/" + std::string(build.version) + "/" + text;
 }
 
 /// A split that the model has not seen, with what it answers.
@@ -255,14 +270,23 @@ Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem:
   test.weights = {};
 
   TrainingReports sink(reports);
-  auto trained = ml::Train(*architecture, *options, training, validation, sink, stop);
-  if (!trained) return trained.error();
-
   const BuildIdentity build = CurrentBuild();
+  const ml::Checkpoint checkpoint{.file = folder / "checkpoint.pt",
+                                  .identity = IdentityOf(job, build)};
+  auto trained = ml::Train(*architecture, *options, training, validation, sink, stop, checkpoint);
+  if (!trained) return trained.error();
+  if (trained->resumed_rows > 0) {
+    log::Info("training went on from its checkpoint", {{"rows", trained->resumed_rows}});
+  }
+  if (!trained->checkpoint_problem.empty()) {
+    log::Warning("checkpoint is of no use", {{"problem", trained->checkpoint_problem}});
+  }
+
   v1::WorkerResult result;
   *result.mutable_hyperparameters() = EffectiveOf(*options, weighted);
   result.set_best_epoch(static_cast<std::uint32_t>(trained->best_epoch));
   result.set_training_seconds(trained->seconds);
+  result.set_cpu_seconds(trained->earlier_cpu_seconds);
   result.set_code_version(std::string(build.commit));
   result.set_code_clean(build.clean);
   result.set_build(std::string(build.version) + " " + std::string(build.build_type));

@@ -10,7 +10,8 @@
 namespace tidewheel::training {
 
 /// One run from its items to its package: prepares the data, trains, evaluates on validation and
-/// test samples, writes predictions and package into `folder`. The result is not written yet.
+/// test samples, writes predictions and package into `folder`. The result is not written yet. Goes
+/// on from a checkpoint of the same job in `folder`, and keeps one there.
 /// kCancelled: `stop`.
 Result<v1::WorkerResult> RunJob(const v1::WorkerJob& job, const std::filesystem::path& folder,
                                 ReportPipe& reports, const std::stop_token& stop);
