@@ -39,7 +39,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kEvents = 30'000;
+constexpr int kEvents = 120'000;  // So many that connecting and joining count little.
 constexpr int kFeatures = 64;
 constexpr int kEmbedding = 16;
 constexpr std::size_t kBatch = 1'000;  // As the service takes them.
@@ -48,7 +48,7 @@ constexpr int kPartitions = 4;         // As the platform makes them.
 constexpr int kMicrosecondsBetween = 500;
 constexpr std::uint32_t kWindow = 200;
 constexpr double kLateness = 2;
-constexpr std::chrono::seconds kLimit{60};
+constexpr std::chrono::seconds kLimit{120};
 constexpr std::chrono::milliseconds kSettling{300};  // For the last commit, before the group ends.
 const std::array<std::string, 1> kTopics{"tidewheel.predictions"};
 

@@ -1,6 +1,8 @@
 #include "tidewheel/postgres/failure.h"
 
 #include <exception>
+#include <map>
+#include <mutex>
 #include <new>
 #include <string>
 #include <string_view>
@@ -93,6 +95,16 @@ Failure Describe() {
   }
 }
 
+/// Those that are open. libpqxx's connections cannot be asked what they are.
+struct Sessions {
+  static Sessions& All() {
+    static auto* const all = new Sessions;  // Outlives every pool.
+    return *all;
+  }
+  std::mutex mutex;
+  std::map<const pqxx::connection_base*, KnownHandle::handle> handles;
+};
+
 }  // namespace
 
 Failure DescribeCurrentException(const pqxx::connection_base* connection) {
@@ -110,9 +122,11 @@ Failure DescribeCurrentException(const pqxx::connection_base* connection) {
 
 Session::Session(const std::string& dsn, const std::string& search_path,
                  const std::string& application_name)
-    : pqxx::connection(dsn.find("connect_timeout") == std::string::npos
-                           ? WithParameter(dsn, "connect_timeout", "5")
-                           : dsn) {
+    : internal::SessionPolicy{KnownHandle(dsn.find("connect_timeout") == std::string::npos
+                                              ? WithParameter(dsn, "connect_timeout", "5")
+                                              : dsn)},
+      pqxx::connection_base(policy) {
+  init();
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
   inhibit_reactivation(true);
@@ -125,6 +139,23 @@ Session::Session(const std::string& dsn, const std::string& search_path,
       " set_config('application_name', $1, false),"
       " CASE WHEN $2 <> '' THEN set_config('search_path', $2, false) END",
       application_name, search_path);
+  Sessions& all = Sessions::All();
+  const std::lock_guard lock(all.mutex);
+  all.handles.emplace(this, policy.known());
+}
+
+Session::~Session() noexcept {
+  Sessions& all = Sessions::All();
+  const std::lock_guard lock(all.mutex);
+  all.handles.erase(this);
+  close();
+}
+
+KnownHandle::handle Session::HandleOf(const pqxx::connection_base& connection) {
+  Sessions& all = Sessions::All();
+  const std::lock_guard lock(all.mutex);
+  const auto found = all.handles.find(&connection);
+  return found == all.handles.end() ? nullptr : found->second;
 }
 
 }  // namespace tidewheel::postgres

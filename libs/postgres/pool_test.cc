@@ -257,29 +257,88 @@ TEST_F(PoolTest, LossDuringCommitSaysThatTheOutcomeIsUnknown) {
   EXPECT_EQ(Count(pool), 0);
 }
 
+constexpr char kWide[] =
+    "CREATE TABLE t.wide (id bigint PRIMARY KEY, name text, at timestamptz, bytes bytea, small "
+    "smallint, part real, whole double precision, list integer[], note integer)";
+const std::vector<std::string> kWideColumns{"id",   "name",  "at",   "bytes", "small",
+                                            "part", "whole", "list", "note"};
+
+/// One row of t.wide.
+void AddWide(std::int64_t id, CopyRows& copy) {
+  copy.Row();
+  copy.Bigint(id);
+  copy.Text("tab\tbackslash\\ \"quote\" n\n");
+  copy.Time(*ParseUtc("2026-11-22T10:00:00.123456Z"));
+  copy.Bytes(std::string_view("\x00\\\t\n\xff", 5));
+  copy.Smallint(-7);
+  copy.Real(0.1F);
+  copy.Double(-1e300);
+  copy.Integers(std::vector<std::int32_t>{1, -2});
+  copy.Null();
+}
+
 TEST_F(PoolTest, CopyRowsStoresWhatItWasGiven) {
-  Execute("CREATE TABLE t.wide (id bigint, name text, at timestamptz, bytes bytea, note text)");
+  Execute(kWide);
   Pool pool = NewPool(1);
-  const Timestamp at = *ParseUtc("2026-11-22T10:00:00.123456Z");
-  const std::string bytes("\x00\\\t\n\xff", 5);
 
   const auto read = pool.InTransaction([&](pqxx::work& tx) -> Result<int> {
-    CopyRows copy(tx, "wide", {"id", "name", "at", "bytes", "note"});
-    for (int i = 0; i < 1000; ++i) {
-      copy.Add(i, "tab\tbackslash\\ \"quote\" n\n", at, CopyRows::Hex(bytes),
-               std::optional<std::string>());
-    }
-    copy.Finish();
-    const auto row = tx.exec1("SELECT count(*) OVER (), name, at, bytes, note FROM wide LIMIT 1");
-    EXPECT_EQ(row[1].as<std::string>(), "tab\tbackslash\\ \"quote\" n\n");
-    EXPECT_EQ(row[2].as<Timestamp>(), at);
-    EXPECT_EQ(BytesOf(row[3]), bytes);
-    EXPECT_EQ(row[4].as<std::optional<std::string>>(), std::nullopt);
+    CopyRows copy("wide", kWideColumns);
+    for (int i = 0; i < 20'000; ++i) AddWide(i, copy);  // More than a piece.
+    EXPECT_EQ(copy.rows(), 20'000U);
+    copy.Send(tx);
+    CopyRows("wide", kWideColumns).Send(tx);  // Nothing.
+    const auto row = tx.exec1("SELECT count(*) OVER (), w.* FROM wide w LIMIT 1");
+    EXPECT_EQ(row["name"].as<std::string>(), "tab\tbackslash\\ \"quote\" n\n");
+    EXPECT_EQ(row["at"].as<Timestamp>(), *ParseUtc("2026-11-22T10:00:00.123456Z"));
+    EXPECT_EQ(BytesOf(row["bytes"]), std::string("\x00\\\t\n\xff", 5));
+    EXPECT_EQ(row["small"].as<int>(), -7);
+    EXPECT_EQ(row["part"].as<float>(), 0.1F);
+    EXPECT_EQ(row["whole"].as<double>(), -1e300);
+    EXPECT_STREQ(row["list"].c_str(), "{1,-2}");
+    EXPECT_TRUE(row["note"].is_null());
     return row[0].as<int>();
   });
 
   ASSERT_TRUE(read.ok()) << read.error().message;
-  EXPECT_EQ(*read, 1000);
+  EXPECT_EQ(*read, 20'000);
+}
+
+TEST_F(PoolTest, WhatCopyRowsMayNotStoreIsToldAndTheConnectionGoesOn) {
+  Execute(kWide);
+  Pool pool = NewPool(1);
+  const auto copied = [&](std::initializer_list<std::int64_t> ids) {
+    return pool.InTransaction([&](pqxx::work& tx) -> Result<void> {
+      CopyRows copy("wide", kWideColumns);
+      for (const auto id : ids) AddWide(id, copy);
+      copy.Send(tx);
+      return {};
+    });
+  };
+
+  ASSERT_TRUE(copied({1, 2}).ok());
+  EXPECT_EQ(copied({3, 2}).error().code, ErrorCode::kAlreadyExists);
+  const auto missing = pool.InTransaction([&](pqxx::work& tx) -> Result<void> {
+    CopyRows copy("nowhere", {"id"});
+    copy.Row();
+    copy.Integer(1);
+    copy.Send(tx);
+    return {};
+  });
+  EXPECT_NE(missing.error().message.find("nowhere"), std::string::npos) << missing.error().message;
+  const auto half = pool.InTransaction([&](pqxx::work& tx) -> Result<void> {
+    CopyRows copy("wide", {"id", "name"});
+    copy.Row();
+    copy.Bigint(1);
+    copy.Send(tx);
+    return {};
+  });
+  EXPECT_NE(half.error().message.find("not whole"), std::string::npos) << half.error().message;
+
+  EXPECT_TRUE(copied({3, 4}).ok());
+  const auto count = pool.ReadOnly([](pqxx::transaction_base& tx) -> Result<int> {
+    return tx.exec1("SELECT count(*) FROM wide")[0].as<int>();
+  });
+  EXPECT_EQ(*count, 4);
 }
 
 TEST(PoolWithoutServerTest, IsUnavailable) {

@@ -11,6 +11,7 @@
 
 #include "tidewheel/monitoring/storage/packed_row.h"
 #include "tidewheel/postgres/arrays.h"
+#include "tidewheel/postgres/copy_rows.h"
 #include "tidewheel/postgres/values.h"
 
 namespace tidewheel::monitoring {
@@ -51,6 +52,10 @@ std::string InsertStatement(bool sliced) {
   }
   return sql;
 }
+
+constexpr char kForgotten[] =
+    "SELECT id, forgotten_before FROM models WHERE id = ANY ($1::integer[]) AND forgotten_before "
+    "IS NOT NULL";
 
 // A clock that runs ahead somewhere must not end the waiting for everybody.
 constexpr char kMoveClock[] =
@@ -170,16 +175,102 @@ struct Sums {
   std::map<std::pair<int, int>, ClassGain> classes;  // By model and class.
 };
 
-/// Those rows that are not there yet.
-Sums Insert(pqxx::work& tx, const std::vector<EncodedRow>& encoded) {
+/// In one order everywhere, so that two copies wait for each other instead of for ever.
+std::vector<const EncodedRow*> InOrder(const std::vector<EncodedRow>& encoded) {
   std::vector<const EncodedRow*> rows;
   rows.reserve(encoded.size());
   for (const auto& row : encoded) rows.push_back(&row);
-  // In one order everywhere, so that two copies wait for each other instead of for ever.
   std::sort(rows.begin(), rows.end(), [](const EncodedRow* a, const EncodedRow* b) {
     return std::tie(a->prediction->request_id, a->prediction->index, a->model->id) <
            std::tie(b->prediction->request_id, b->prediction->index, b->model->id);
   });
+  return rows;
+}
+
+/// Leaves out what is older than what was forgotten.
+void LeaveOutForgotten(pqxx::work& tx, std::vector<const EncodedRow*>* rows) {
+  std::map<int, Timestamp> forgotten;
+  postgres::ArrayLiteral ids;
+  for (const EncodedRow* row : *rows) {
+    if (forgotten.emplace(row->model->id, Timestamp::min()).second) ids.AddInt(row->model->id);
+  }
+  for (const auto& row : tx.exec_params(kForgotten, ids.text())) {
+    forgotten[row[0].as<int>()] = row[1].as<Timestamp>();
+  }
+  std::erase_if(*rows, [&](const EncodedRow* row) {
+    return row->prediction->predicted_at < forgotten.at(row->model->id);
+  });
+}
+
+/// All rows, which must not be there yet: kAlreadyExists otherwise.
+Sums Copy(pqxx::work& tx, const std::vector<EncodedRow>& encoded) {
+  std::vector<const EncodedRow*> rows = InOrder(encoded);
+  LeaveOutForgotten(tx, &rows);
+  postgres::CopyRows copy("predictions",
+                          {"request_id", "place", "model_id", "predicted_at", "class_index",
+                           "confidence", "seconds", "role", "answered", "slices", "body"});
+  postgres::CopyRows members("slice_predictions", {"stream_id", "predicted_at", "request_id",
+                                                   "place", "class_index", "confidence"});
+  Sums sums;
+  sums.rows = rows.size();
+  const auto gain = [&](int stream, Timestamp at) {
+    StreamGain& of_stream = sums.streams[stream];
+    ++of_stream.rows;
+    of_stream.first_at = std::min(of_stream.first_at, at);
+    of_stream.last_at = std::max(of_stream.last_at, at);
+  };
+  std::vector<std::int32_t> streams;
+  for (const EncodedRow* row : rows) {
+    const Prediction& prediction = *row->prediction;
+    const auto place = static_cast<std::int32_t>(prediction.index);
+    const auto class_index = static_cast<std::int32_t>(prediction.class_index);
+    const auto confidence = static_cast<float>(prediction.confidence);
+    copy.Row();
+    copy.Text(prediction.request_id);
+    copy.Integer(place);
+    copy.Integer(row->model->id);
+    copy.Time(prediction.predicted_at);
+    copy.Integer(class_index);
+    copy.Real(confidence);
+    copy.Real(static_cast<float>(prediction.seconds));
+    copy.Smallint(static_cast<std::int16_t>(prediction.role));
+    if (prediction.answered_class_index) {
+      copy.Integer(static_cast<std::int32_t>(*prediction.answered_class_index));
+    } else {
+      copy.Null();
+    }
+    if (row->streams.empty()) {
+      copy.Null();
+    } else {
+      streams.assign(row->streams.begin(), row->streams.end());
+      copy.Integers(streams);
+    }
+    copy.Bytes(row->body);
+    if (prediction.role == Role::kShadow) continue;
+    gain(row->model->streams.at(""), prediction.predicted_at);
+    ClassGain& answered = sums.classes[{row->model->id, class_index}];
+    ++answered.rows;
+    // As the server rounds: half to even.
+    answered.confidence += std::llrint(static_cast<double>(confidence) * 1e9);
+    for (const int stream : row->streams) {
+      members.Row();
+      members.Integer(stream);
+      members.Time(prediction.predicted_at);
+      members.Text(prediction.request_id);
+      members.Integer(place);
+      members.Integer(class_index);
+      members.Real(confidence);
+      gain(stream, prediction.predicted_at);
+    }
+  }
+  copy.Send(tx);
+  members.Send(tx);
+  return sums;
+}
+
+/// Those rows that are not there yet.
+Sums Insert(pqxx::work& tx, const std::vector<EncodedRow>& encoded) {
+  const std::vector<const EncodedRow*> rows = InOrder(encoded);
   postgres::TextArray requests, slices;
   postgres::IntegerArray places, ids, classes, roles, answers, body_begins, body_lengths;
   postgres::TimestampArray times;
@@ -268,8 +359,7 @@ Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog
     const auto known = newest.try_emplace(prediction.model.task, prediction.predicted_at);
     known.first->second = std::max(known.first->second, prediction.predicted_at);
   }
-  return pool.InTransaction([&](pqxx::work& tx) -> Result<std::size_t> {
-    const Sums sums = Insert(tx, *encoded);
+  const auto store = [&](pqxx::work& tx, const Sums& sums) -> Result<std::size_t> {
     if (sums.rows == 0) return std::size_t{0};
     // Whatever others wait for comes last and, here as in outcome_joiner, in this order; together,
     // as a way to the server and back costs more than one of them.
@@ -292,7 +382,14 @@ Result<std::size_t> StorePredictions(postgres::Pool& pool, ModelCatalog& catalog
     }
     tx.exec0(sql);
     return sums.rows;
-  });
+  };
+  // Mostly all of them are new; after a crash, or while two copies change places, some may be
+  // there.
+  auto stored = pool.InTransaction(
+      [&](pqxx::work& tx) -> Result<std::size_t> { return store(tx, Copy(tx, *encoded)); });
+  if (stored || stored.error().code != ErrorCode::kAlreadyExists) return stored;
+  return pool.InTransaction(
+      [&](pqxx::work& tx) -> Result<std::size_t> { return store(tx, Insert(tx, *encoded)); });
 }
 
 void MoveClocks(pqxx::work& tx, const std::map<std::string, Timestamp>& newest,
