@@ -266,6 +266,10 @@ Model::~Model() = default;
 
 const ModelSignature& Model::signature() const { return compiled_->ports.signature; }
 
+std::size_t Model::rows_of_a_pass() const {
+  return compiled_->fixed != nullptr ? compiled_->fixed->most() : 0;
+}
+
 Result<void> Model::Infer(std::span<const float> input, std::size_t rows, std::span<float> output,
                           std::span<float> embedding) const {
   const ModelSignature& expected = signature();

@@ -55,11 +55,11 @@ struct EngineOptions {
   std::vector<std::size_t> fixed_rows{};
   /// Larger files are compiled once for any number: each size takes the memory of the weights, and
   /// what changing sizes cost is nothing beside such a model.
-  std::size_t most_fixed_bytes = std::size_t{8} << 20;
+  std::size_t most_fixed_bytes = std::size_t{4} << 20;
 };
 /// What serves many callers at a time wants as EngineOptions::fixed_rows: more rows in a call are
-/// no faster, and each size has weights of its own, which the processor's cache has to hold.
-inline const std::vector<std::size_t> kServedRows = {1, 2, 4, 8};
+/// no faster. Every number up to that, as each further pass costs a small model as much as a row.
+inline const std::vector<std::size_t> kServedRows = {1, 2, 3, 4, 5, 6, 7, 8};
 
 /// An ONNX model of rows, compiled for any batch size.
 class Model {
@@ -72,6 +72,8 @@ class Model {
   Model& operator=(const Model&) = delete;
 
   const ModelSignature& signature() const;
+  /// A call of more rows is computed in passes of so many, one after another; 0: in one.
+  std::size_t rows_of_a_pass() const;
 
   /// Runs `rows` rows in the calling thread. `input` holds rows x input.elements(), `output` takes
   /// rows x output.elements(), `embedding` rows x embedding->elements(), or is empty when it is not

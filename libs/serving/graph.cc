@@ -404,6 +404,9 @@ Graph::~Graph() = default;
 const std::vector<Port>& Graph::inputs() const { return compiled_->inputs; }
 const std::vector<Port>& Graph::outputs() const { return compiled_->outputs; }
 bool Graph::batches() const { return compiled_->batches; }
+std::size_t Graph::rows_of_a_pass() const {
+  return compiled_->fixed != nullptr ? compiled_->fixed->most() : 0;
+}
 std::size_t Graph::memory_bytes() const { return compiled_->bytes; }
 
 Result<std::vector<OutputTensor>> Graph::Infer(std::span<const TensorView> inputs) const {

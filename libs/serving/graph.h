@@ -76,6 +76,8 @@ class Graph {
   const std::vector<Port>& outputs() const;
   /// The first size of every port is free and counts rows that do not know of each other.
   bool batches() const;
+  /// A call of more rows is computed in passes of so many, one after another; 0: in one.
+  std::size_t rows_of_a_pass() const;
   /// Bytes of the file, which the compiled weights are about as large as, times how often it was
   /// compiled.
   std::size_t memory_bytes() const;

@@ -25,6 +25,8 @@ class FixedBatches {
                                                std::span<const std::size_t> sizes,
                                                const ov::AnyMap& properties, int concurrency);
 
+  /// The largest of the sizes.
+  std::size_t most() const { return compiled_.rbegin()->first; }
   /// Rows of the next call when so many (above 0) are left to compute.
   std::size_t SizeOf(std::size_t rows) const;
 

@@ -41,6 +41,10 @@ class Executor {
   /// runs on the thread that brought the request.
   virtual bool may_block() const { return false; }
 
+  /// A call of more rows is computed in passes of so many, one after another; 0: in one. Requests
+  /// beyond a pass gain nothing by being one batch, and wait for each other's answers.
+  virtual std::size_t rows_of_a_pass() const { return 0; }
+
   /// Bytes held by weights and buffers, as well as it is known; 0: not known.
   virtual std::size_t memory_bytes() const { return 0; }
 };

@@ -116,6 +116,16 @@ Parameters AnswerParameters(const ModelSpec& spec) {
   return parameters;
 }
 
+/// Rows that requests are put together to at most. Whoever asks for sizes or waits for them gets
+/// them; else no more than the model computes in one pass.
+std::size_t GatheredRows(const Executor& executor, const SchedulerOptions& options) {
+  const std::size_t most = std::max<std::size_t>(options.max_batch_size, 1);
+  const std::size_t pass = executor.rows_of_a_pass();
+  const bool asked = !options.batching.preferred_batch_sizes.empty() ||
+                     options.batching.max_queue_delay.count() > 0;
+  return pass == 0 || asked ? most : std::min(most, pass);
+}
+
 ModelSpec ServedSpec(const Executor& executor, const SchedulerOptions& options) {
   ModelSpec spec = options.spec ? *options.spec : executor.spec();
   spec.max_batch_size = options.max_batch_size;
@@ -200,12 +210,13 @@ Scheduler::Scheduler(std::unique_ptr<Executor> executor, SchedulerOptions option
       spec_(ServedSpec(*executor_, options_)),
       answer_parameters_(AnswerParameters(spec_)),
       most_rows_(std::max<std::size_t>(options_.max_batch_size, 1)),
+      gathered_rows_(GatheredRows(*executor_, options_)),
       batches_(options_.max_batch_size > 1 && options_.batching.enabled && HasRows(spec_)),
       may_run_inline_(options_.inline_limit.count() > 0 && !options_.batching.preserve_ordering &&
                       (!batches_ || options_.batching.max_queue_delay.count() == 0)),
       free_slots_(0),
       ordered_(options_.batching.preserve_ordering ? std::make_unique<OrderedAnswers>() : nullptr),
-      queue_(options_.batching, {.most_rows = most_rows_,
+      queue_(options_.batching, {.most_rows = gathered_rows_,
                                  .batches = batches_,
                                  .shapes_vary = ShapesVary(spec_),
                                  .most_requests = options_.most_queued,
@@ -274,7 +285,7 @@ Result<void> Scheduler::CheckHope(const QueuedRequest& request, SteadyTime now) 
   }
   Backlog backlog{.rows = queue_.RowsBefore(level),
                   .instances = slots_.size(),
-                  .most_rows = batches_ ? most_rows_ : 1};
+                  .most_rows = batches_ ? gathered_rows_ : 1};
   const std::int64_t at = now.time_since_epoch().count();
   std::size_t busy = 0;
   for (const auto& slot : slots_) {
@@ -410,7 +421,7 @@ void Scheduler::Lead(SteadyTime began) {
   Turnover turnover;
   while (queued_.load() > 0) {
     const SteadyTime now = Now();
-    const nanoseconds cost = cost_.Of(std::min(queued_.load(), most_rows_));
+    const nanoseconds cost = cost_.Of(std::min(queued_.load(), gathered_rows_));
     const nanoseconds spent = now - began;
     if (cost.count() == 0 || spent + cost > options_.inline_turn) {
       WakeOne();
@@ -422,7 +433,7 @@ void Scheduler::Lead(SteadyTime began) {
     BatchQueue::Turn turn;
     {
       const std::lock_guard lock(mutex_);
-      turn = queue_.Next(now, cost_.Of(most_rows_), turnover.batch, turnover.refused);
+      turn = queue_.Next(now, cost_.Of(gathered_rows_), turnover.batch, turnover.refused);
       queued_.store(queue_.size());
     }
     Serve(*slot, turn.reason, true, turnover);
@@ -443,7 +454,8 @@ void Scheduler::Work(std::size_t index) {
       }
       wake_.wait(lock);
     }
-    const auto turn = queue_.Next(Now(), cost_.Of(most_rows_), turnover.batch, turnover.refused);
+    const auto turn =
+        queue_.Next(Now(), cost_.Of(gathered_rows_), turnover.batch, turnover.refused);
     queued_.store(queue_.size());
     if (turn.kind == BatchQueue::Turn::Kind::kWait && turnover.refused.empty()) {
       GiveSlotBack(*slot);
@@ -510,8 +522,9 @@ void Scheduler::Serve(Slot& slot, BatchReason reason, bool inline_run, Turnover&
   turnover.answers.clear();
   if (!turnover.batch.empty()) RunBatch(slot, reason, inline_run, turnover);
   GiveSlotBack(slot);
-  // Of several threads one may sleep that could use the slot while this one gives answers.
-  if (slots_.size() > 1) WakeOne();
+  // Another thread can use the slot while this one gives answers; for one answer it is not worth
+  // waking it.
+  if (slots_.size() > 1 || turnover.batch.size() > 1) WakeOne();
 
   for (std::size_t i = 0; i < turnover.batch.size(); ++i) {
     Deliver(*turnover.batch[i], std::move(turnover.answers[i]));

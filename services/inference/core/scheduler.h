@@ -107,7 +107,8 @@ class Scheduler {
   const std::unique_ptr<Executor> executor_;
   const ModelSpec spec_;
   const Parameters answer_parameters_;
-  const std::size_t most_rows_;  // Of a call; 1 of a model that does not batch.
+  const std::size_t most_rows_;      // Of a call; 1 of a model that does not batch.
+  const std::size_t gathered_rows_;  // Of the requests that are put together in a call, at most.
   const bool batches_;
   const bool may_run_inline_;
 

@@ -96,6 +96,29 @@ TEST(SchedulerTest, WhatQueuedUpWhileAnotherRanGoesTogetherAndEachGetsItsOwnRows
   EXPECT_EQ(answers.Only(1)->outputs[0].owner, answers.Only(5)->outputs[0].owner);
 }
 
+TEST(SchedulerTest, NoMoreGoTogetherThanTheModelComputesInOnePassUnlessThatIsAskedFor) {
+  const auto batches_with = [](BatchPolicy batching) {
+    Gate gate;
+    gate.Shut();
+    Running running({.gate = &gate, .rows_of_a_pass = 2},
+                    {.max_batch_size = 8, .batching = std::move(batching)});
+    Answers answers;
+    EXPECT_TRUE(running.Submit(Asking(0), answers.At(0)));
+    gate.AwaitArrivals(1);
+    InferRequest three = Asking(1);
+    three.inputs[0] = Tensor::Of("x", DataType::kFp32, {3, 2}, std::string(24, '\0'));
+    EXPECT_TRUE(running.Submit(std::move(three), answers.At(1)));  // One request stays whole.
+    for (std::size_t i = 2; i <= 4; ++i) {
+      EXPECT_TRUE(running.Submit(Asking(static_cast<float>(i)), answers.At(i)));
+    }
+    gate.Open();
+    answers.Await(5);
+    return running.executor->batches();
+  };
+  EXPECT_THAT(batches_with({}), ElementsAre(1, 3, 2, 1));
+  EXPECT_THAT(batches_with({.preferred_batch_sizes = {6}}), ElementsAre(1, 6));
+}
+
 TEST(SchedulerTest, ABatchOfOneIsNotCopied) {
   const void* seen = nullptr;
   Running running({.seen = [&](std::span<const Tensor> inputs) { seen = inputs[0].data.data(); }});

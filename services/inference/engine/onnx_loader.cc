@@ -56,6 +56,7 @@ class GraphExecutor final : public Executor {
     return outputs;
   }
 
+  std::size_t rows_of_a_pass() const override { return graph_->rows_of_a_pass(); }
   std::size_t memory_bytes() const override { return graph_->memory_bytes(); }
 
  private:

@@ -67,6 +67,8 @@ class PackageExecutor final : public Executor {
     return outputs;
   }
 
+  std::size_t rows_of_a_pass() const override { return model_->rows_of_a_pass(); }
+
  private:
   const std::shared_ptr<const serving::Model> model_;
   ModelSpec spec_;

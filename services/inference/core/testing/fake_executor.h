@@ -74,6 +74,7 @@ class FakeExecutor final : public Executor {
     std::chrono::microseconds takes{0};  // Spent by turning round.
     std::optional<Error> fails{};
     std::atomic<int>* alive = nullptr;
+    std::size_t rows_of_a_pass = 0;
     std::function<void(std::span<const Tensor>)> seen{};
   };
 
@@ -98,6 +99,7 @@ class FakeExecutor final : public Executor {
   }
 
   const ModelSpec& spec() const override { return spec_; }
+  std::size_t rows_of_a_pass() const override { return behaviour_.rows_of_a_pass; }
 
   Result<std::vector<Tensor>> Execute(std::span<const Tensor> inputs) override {
     {
