@@ -453,7 +453,7 @@ Result<void> TellNoise(Story& story) {
   const auto half =
       story.unlabeled.begin() + static_cast<std::ptrdiff_t>(story.unlabeled.size() / 2);
   if (auto run = RunBatch(story, "drill-good", {story.unlabeled.begin(), half}); !run) return run;
-  std::this_thread::sleep_for(seconds(3));
+  if (auto judged = AwaitAnnotatorsJudged(story, people); !judged) return judged;
   const auto alarms = story.watch->alerts();
   story.report.Set(story.Figure("false_alarms"), static_cast<double>(alarms.size()), "count",
                    "alerts while all annotators were as good as ever");
@@ -468,7 +468,7 @@ Result<void> TellNoise(Story& story) {
   story.report.Set(story.Figure("detection.requests"),
                    static_cast<double>(story.desk->vote_count() - votes_before), "count",
                    "votes from the change until the first alert was seen");
-  std::this_thread::sleep_for(seconds(3));
+  if (auto judged = AwaitAnnotatorsJudged(story, people); !judged) return judged;
   bool all = true;
   bool others = false;
   std::string named;

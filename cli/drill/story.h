@@ -129,6 +129,9 @@ Result<void> AwaitAllJudged(Story& story, std::uint64_t predictions);
 /// The same of what was answered until now; more must come, or the last window stays open. In
 /// judgement.cc.
 Result<void> AwaitJudgedUntilNow(Story& story);
+/// Until monitoring has heard how labeling found these people's votes when it last made labels, and
+/// the watch has seen the alerts that came of it. In judgement.cc.
+Result<void> AwaitAnnotatorsJudged(Story& story, const std::vector<DeskPerson>& people);
 /// One dataset version, run and promotion of the cycle; every vote and sample. In verify.cc.
 Result<void> VerifyExactlyOnce(Story& story);
 

@@ -719,21 +719,6 @@ Result<void> AlertKeeper::OnAnnotator(const AnnotatorFact& fact, const Monitorin
     const double was = rate(fact.earlier_agreed, fact.earlier_votes);
     const bool worse = fact.p_value <= kAnnotatorLevel && was - now >= kAnnotatorDrop;
     const bool recovered = fact.p_value > kAnnotatorRecovered;
-    const bool known = watch->annotators.contains(fact.annotator);
-    if (!worse && !(known && recovered)) return {};
-
-    auto open = ledger.OpenAlerts();
-    if (!open) return open.error();
-    if (recovered) {
-      watch->annotators.erase(fact.annotator);
-      Alert* const alert = FindOpen(&*open, cause::kAnnotatorQuality);
-      if (alert != nullptr && watch->annotators.empty()) {
-        const auto closed = Close(ledger, alert, "measured: their votes agree as before");
-        if (!closed) return closed;
-      }
-      return ledger.SaveState(kTaskState, watch->ToBytes());
-    }
-    watch->annotators[fact.annotator] = Percent(was) + " to " + Percent(now);
     Finding finding;
     finding.id = NewUuid();
     finding.model = {fact.task, watch->serving_model};
@@ -747,11 +732,32 @@ Result<void> AlertKeeper::OnAnnotator(const AnnotatorFact& fact, const Monitorin
       finding.effect_low = interval->low - was;
       finding.effect_high = interval->high - was;
     }
-    finding.fires = true;
+    finding.fires = worse;
     finding.predictions = fact.recent_votes;
     finding.first_at = fact.at;
     finding.last_at = fact.at;
     finding.window_id = "annotator/" + fact.annotator;
+    const auto keep = [&](const std::string& alert_id) {
+      const std::vector<std::string> ids = {alert_id};
+      return ledger.ReplaceFindings(finding.window_id, {&finding, 1}, ids);
+    };
+    const bool known = watch->annotators.contains(fact.annotator);
+    // Also that all is well is kept: who looks sees that it was looked at.
+    if (!worse && !(known && recovered)) return keep("");
+
+    auto open = ledger.OpenAlerts();
+    if (!open) return open.error();
+    if (recovered) {
+      watch->annotators.erase(fact.annotator);
+      Alert* const alert = FindOpen(&*open, cause::kAnnotatorQuality);
+      if (alert != nullptr && watch->annotators.empty()) {
+        const auto closed = Close(ledger, alert, "measured: their votes agree as before");
+        if (!closed) return closed;
+      }
+      if (const auto kept = keep(""); !kept) return kept;
+      return ledger.SaveState(kTaskState, watch->ToBytes());
+    }
+    watch->annotators[fact.annotator] = Percent(was) + " to " + Percent(now);
     Diagnosis diagnosis;
     diagnosis.cause = cause::kAnnotatorQuality;
     diagnosis.since = fact.at;
@@ -778,9 +784,7 @@ Result<void> AlertKeeper::OnAnnotator(const AnnotatorFact& fact, const Monitorin
     const auto absorbed =
         Absorb(ledger, &*open, model, std::move(diagnosis), policy, &alert_of_finding);
     if (!absorbed) return absorbed;
-    const std::vector<std::string> ids = {alert_of_finding[finding.id]};
-    const auto replaced = ledger.ReplaceFindings(finding.window_id, {&finding, 1}, ids);
-    if (!replaced) return replaced;
+    if (const auto kept = keep(alert_of_finding[finding.id]); !kept) return kept;
     return ledger.SaveState(kTaskState, watch->ToBytes());
   });
 }

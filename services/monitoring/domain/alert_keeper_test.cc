@@ -446,6 +446,9 @@ TEST_F(AlertKeeperTest, AnnotatorsWhoGotWorseAreNamedTogether) {
     return AnnotatorFact{"lights", who, 50, agreed, 200, 190, p, clock_.now};
   };
   ASSERT_TRUE(keeper_.OnAnnotator(fact("ada", 47, 0.4), policy_).ok());
+  ASSERT_THAT(store_.findings["annotator/ada"], SizeIs(1));
+  EXPECT_FALSE(store_.findings["annotator/ada"][0].fires);
+  EXPECT_NEAR(store_.findings["annotator/ada"][0].effect, -0.01, 1e-9);
   ASSERT_TRUE(keeper_.OnAnnotator(fact("bo", 20, 1e-12), policy_).ok());
   ASSERT_TRUE(keeper_.OnAnnotator(fact("cy", 25, 1e-9), policy_).ok());
   ASSERT_TRUE(keeper_.OnAnnotator(fact("cy", 25, 1e-9), policy_).ok());
@@ -454,7 +457,10 @@ TEST_F(AlertKeeperTest, AnnotatorsWhoGotWorseAreNamedTogether) {
   EXPECT_THAT(store_.alerts[0].diagnosis.title, HasSubstr("bo (95 % to 40 %), cy"));
   EXPECT_THAT(store_.alerts[0].diagnosis.findings, SizeIs(2));
 
+  EXPECT_TRUE(store_.findings["annotator/cy"][0].fires);
+
   ASSERT_TRUE(keeper_.OnAnnotator(fact("bo", 47, 0.4), policy_).ok());
+  EXPECT_FALSE(store_.findings["annotator/bo"][0].fires);
   EXPECT_TRUE(store_.alerts[0].open());
   ASSERT_TRUE(keeper_.OnAnnotator(fact("cy", 47, 0.4), policy_).ok());
   EXPECT_FALSE(store_.alerts[0].open());
