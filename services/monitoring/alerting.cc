@@ -2,6 +2,8 @@
 
 #include <array>
 #include <map>
+#include <set>
+#include <utility>
 
 #include "tidewheel/log/log.h"
 #include "tidewheel/monitoring/notify/alert_message.h"
@@ -62,7 +64,19 @@ Alerting::Alerting(postgres::Pool& pool, MonitoringStore& windows, PolicySource&
       comparison_accuracy_(metrics.Gauges(
           "tidewheel_monitoring_comparison_accuracy_difference_ratio",
           "Candidate less baseline in the newest comparison, with its always-valid bounds.",
-          {"task", "stage", "bound"})) {}
+          {"task", "stage", "bound"})),
+      audit_error_(metrics.Gauges(
+          "tidewheel_monitoring_estimate_audit_error_ratio",
+          "Expected less realised accuracy, mean over the audited blocks of outcomes.",
+          {"task", "model"})),
+      audit_error_low_(metrics.Gauges("tidewheel_monitoring_estimate_audit_error_low_ratio",
+                                      "Lower end of its 95 % interval.", {"task", "model"})),
+      audit_error_high_(metrics.Gauges("tidewheel_monitoring_estimate_audit_error_high_ratio",
+                                       "Upper end of its 95 % interval.", {"task", "model"})),
+      audit_(metrics.Gauges("tidewheel_monitoring_estimate_audit_ratio",
+                            "Evidence that the bands of expected accuracy do not hold, over its "
+                            "threshold: above 1 they do not.",
+                            {"task", "model"})) {}
 
 void Alerting::Start(bus::Broker& broker) {
   relay_ = service::RelayOutbox(pool_, broker, metrics_, "monitoring", "monitoring");
@@ -151,6 +165,24 @@ void Alerting::Look() {
       comparison_accuracy_.Set({task.task, stage, "low"}, newest.accuracy_low);
       comparison_accuracy_.Set({task.task, stage, "high"}, newest.accuracy_high);
     }
+  }
+  ShowAudits();
+}
+
+void Alerting::ShowAudits() {
+  FindingFilter audits;
+  audits.kind = FindingKind::kEstimateAudit;
+  const auto page = store_.ListFindings(audits, {1'000, ""});
+  if (!page) return;
+  std::set<std::pair<std::string, std::string>> shown;
+  for (const Finding& finding :
+       page->items) {  // Newest first; one that fired stays with its alert.
+    const auto& [task, model] = finding.model;
+    if (!shown.emplace(task, model).second) continue;
+    audit_error_.Set({task, model}, finding.effect);
+    audit_error_low_.Set({task, model}, finding.effect_low);
+    audit_error_high_.Set({task, model}, finding.effect_high);
+    audit_.Set({task, model}, finding.Share());
   }
 }
 

@@ -44,6 +44,8 @@ class Alerting {
 
  private:
   void Look();
+  /// What was expected of answers held against their outcomes, newest for each model.
+  void ShowAudits();
   void Forget();
 
   postgres::Pool& pool_;
@@ -63,6 +65,10 @@ class Alerting {
   metrics::GaugeFamily& comparison_predictions_;
   metrics::GaugeFamily& comparison_state_;
   metrics::GaugeFamily& comparison_accuracy_;
+  metrics::GaugeFamily& audit_error_;
+  metrics::GaugeFamily& audit_error_low_;
+  metrics::GaugeFamily& audit_error_high_;
+  metrics::GaugeFamily& audit_;
   std::unique_ptr<bus::OutboxRelay> relay_;
   std::unique_ptr<bus::Consumer> consumer_;
   std::unique_ptr<NotificationWorker> notifier_;

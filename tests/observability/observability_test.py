@@ -232,6 +232,7 @@ class ObservabilityTest(unittest.TestCase):
                               ("sum(tidewheel_training_cycles_ended_total)", 1), ("count(tidewheel_training_task_cycles)", 1),
                               ("count(tidewheel_monitoring_window_drift_ratio)", 1), ("count(tidewheel_monitoring_window_accuracy_high_ratio)", 1),
                               ("count(tidewheel_monitoring_window_estimated_accuracy_high_ratio)", 1), ("count(tidewheel_monitoring_open_alerts)", 1),
+                              ("count(tidewheel_monitoring_estimate_audit_ratio)", 1),
                               ("count(tidewheel_monitoring_window_predictions_per_second_ratio)", 1)):
             eventually(lambda: cls.value(metric) >= least, 60, lambda: f"{metric} of at least {least}: {cls.prometheus.query(metric)}")
 
