@@ -30,8 +30,7 @@ using Answer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 /// As libpqxx does: by what the server said, or by the connection being gone.
 [[noreturn]] void Throw(PGconn* connection, const Answer& answer, const std::string& statement) {
-  const char* const state =
-      answer ? PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE) : nullptr;
+  const char* const state = answer ? PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE) : nullptr;
   const std::string message = answer && *PQresultErrorMessage(answer.get()) != '\0'
                                   ? PQresultErrorMessage(answer.get())
                                   : PQerrorMessage(connection);
