@@ -61,8 +61,8 @@ TEST_F(GradientsTest, AgreeWithFiniteDifferencesOfTheServedModel) {
       EXPECT_NEAR(answers[0], expected[0], 1e-5);
       EXPECT_NEAR(answers[1], expected[1], 1e-5);
 
-      // Both ways from the first row, all numbers at once. What is between is not smooth where a
-      // rectifier or a maximum turns, which one step of some numbers may meet.
+      // Both ways from the first row, all numbers at once. Where a rectifier or a maximum turns
+      // between the row and one of the two, the gradient is the slope of the other side.
       constexpr float kStep = 1e-2F;
       std::vector<float> moved;
       for (std::size_t i = 0; i < kNumbers; ++i) {
@@ -79,10 +79,18 @@ TEST_F(GradientsTest, AgreeWithFiniteDifferencesOfTheServedModel) {
       ASSERT_GT(largest, 1e-4);
       std::size_t off = 0;
       for (std::size_t i = 0; i < kNumbers; ++i) {
-        const double slope = (around[2 * i] - around[2 * i + 1]) / (2 * static_cast<double>(kStep));
-        if (std::abs(slope - static_cast<double>(slopes[i])) > 0.02 * largest + 2e-5) ++off;
+        const auto is_slope = [&](double difference, double over) {
+          return std::abs(difference / over - static_cast<double>(slopes[i])) <=
+                 0.02 * largest + 2e-5;
+        };
+        const double up = around[2 * i];
+        const double down = around[2 * i + 1];
+        const double step = static_cast<double>(kStep);
+        const bool right = is_slope(up - down, 2 * step) || is_slope(up - expected[0], step) ||
+                           is_slope(expected[0] - down, step);
+        if (!right) ++off;
       }
-      EXPECT_LE(off, recipe_ == "image-cnn" ? kNumbers / 3 : 0);
+      EXPECT_LE(off, recipe_ == "image-cnn" ? 2U : 0U);  // Something may turn on both sides.
     }
   }
 }
