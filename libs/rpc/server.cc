@@ -61,6 +61,7 @@ void ServerOptions::Read(config::Reader& reader) {
   if (listen.empty()) reader.Fail("listen", "must name at least one address");
   reader.Read("max_message", &max_message, config::KiB(64), config::GiB(1));
   reader.Read("max_control_calls", &max_control_calls, 1, 1'000);
+  reader.Read("max_connection_calls", &max_connection_calls, 1, 1'000'000);
   reader.Read("drain", &drain, std::chrono::milliseconds(0), std::chrono::minutes(10));
 }
 
@@ -106,6 +107,7 @@ Result<void> Server::Start() {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_connection_calls);
   builder.SetMaxReceiveMessageSize(static_cast<int>(options.max_message.bytes));
   builder.SetMaxSendMessageSize(static_cast<int>(options.max_message.bytes));
 

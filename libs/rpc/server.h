@@ -26,6 +26,9 @@ struct ServerOptions {
   /// Blocking handlers at work at once; a call beyond them is refused with RESOURCE_EXHAUSTED by
   /// gRPC itself.
   int max_control_calls = 32;
+  /// Calls under way on one connection; its client keeps further ones back. Bounds what a client
+  /// can make the server hold that sends and does not read.
+  int max_connection_calls = 1'000;
   /// How long Shutdown waits for calls in flight before it cancels them.
   std::chrono::milliseconds drain{10'000};
   /// Methods so frequent that their calls are logged at debug only: "Predict", "PushSample".
@@ -42,7 +45,7 @@ struct ServerOptions {
   /// May be woken before the server starts and after it is gone. Null: nobody wakes it.
   std::shared_ptr<Pause> other_health_changed{};
 
-  /// Keys `listen`, `max_message`, `max_control_calls`, `drain`.
+  /// Keys `listen`, `max_message`, `max_control_calls`, `max_connection_calls`, `drain`.
   void Read(config::Reader& reader);
 };
 

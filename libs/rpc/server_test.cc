@@ -308,6 +308,21 @@ TEST_F(ServerTest, ControlCallsBeyondTheLimitAreRefused) {
   EXPECT_TRUE(other.get().ok());
 }
 
+TEST_F(ServerTest, CallsBeyondAConnectionsLimitWaitForTheirTurn) {
+  ServerOptions options;
+  options.max_connection_calls = 1;
+  Start(echo_, options);
+  const auto stub = Stub();
+  EchoResponse first, second;
+  auto call = std::async(std::launch::async, [&] { return Echo(*stub, &first, true); });
+  echo_.WaitUntilHeld(1);
+  EXPECT_EQ(Echo(*stub, &second, false, milliseconds(100)).error_code(),
+            grpc::StatusCode::DEADLINE_EXCEEDED);
+  echo_.LetGo();
+  EXPECT_TRUE(call.get().ok());
+  EXPECT_TRUE(Echo(*stub, &second).ok());
+}
+
 TEST_F(ServerTest, AMessageBeyondTheLimitIsRefused) {
   ServerOptions options;
   options.max_message = config::KiB(64);
