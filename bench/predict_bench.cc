@@ -269,10 +269,11 @@ class Bench {
   }
 
   /// Asks once, and dies unless the answer is the model's: a fast wrong answer is no measurement.
-  Result<void> Check(Load& load, const serving::Model& model) const {
+  Result<void> Check(Load& load, const serving::Model& model,
+                     Result<std::vector<float>> (*floats_of)(const std::string&) = FloatsOf) const {
     const auto answer = load.Ask();
     if (!answer) return answer.error();
-    const auto floats = FloatsOf(*answer);
+    const auto floats = floats_of(*answer);
     if (!floats) return floats.error();
     const auto row = Noise(model.signature().input.elements());
     std::vector<float> expected(model.signature().output.elements());
@@ -442,8 +443,12 @@ class Bench {
         peer.problem = {ErrorCode::kUnavailable,
                         name + " did not start: " + LastLine(name + ".log")};
       } else {
-        peer.load = GrpcLoad(server.grpc, kInfer, model.Request("cnn_28"));
-        if (auto right = Check(*peer.load, *alone); !right) {
+        const bool own_rpc = name == "torchserve";
+        peer.load = own_rpc ? GrpcLoad(server.grpc, kTorchServePredictions,
+                                       TorchServeRequest(model, "cnn_28"))
+                            : GrpcLoad(server.grpc, kInfer, model.Request("cnn_28"));
+        const auto right = Check(*peer.load, *alone, own_rpc ? FloatsOfTorchServe : FloatsOf);
+        if (!right) {
           peer.load = nullptr;
           peer.problem = right.error();
         }

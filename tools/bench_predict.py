@@ -11,7 +11,8 @@ VARIANTS = (("identity", "f32"), ("mlp", "f32"), ("cnn_28", "f32"), ("cnn_28", "
 PEERS = {"openvino": "a bare C++ callback server around OpenVINO, one request at a time",
          "onnxruntime": "a grpc.aio service around onnxruntime",
          "mlserver": "MLServer with onnxruntime, its recommended settings",
-         "triton": "Triton's server from nvidia-pytriton, Python backend with onnxruntime, dynamic batching"}
+         "triton": "Triton's server from nvidia-pytriton, Python backend with onnxruntime, dynamic batching",
+         "torchserve": "TorchServe with a handler around onnxruntime, a worker a core and its batching, by its own gRPC service"}
 MILLISECONDS = 250
 QUICK_MILLISECONDS = 60
 SECONDS = 900

@@ -23,17 +23,25 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(DIE_WITH_PARENT, signal.SIGKILL)
 
 
-def until_it_answers(port, child):
-    """Waits for the Open Inference Protocol's ModelReady to say yes; that is its first field."""
+def field(number, content):
+    """A length-delimited field of a message, of at most 16,383 bytes."""
+    length = bytes([len(content)]) if len(content) < 128 else bytes([len(content) & 127 | 128, len(content) >> 7])
+    return bytes([number << 3 | 2]) + length + content
+
+
+def model_is_ready(channel):
+    """The Open Inference Protocol's ModelReady says yes; that is its first field."""
+    return channel.unary_unary("/inference.GRPCInferenceService/ModelReady")(field(1, b"cnn_28"), timeout=2) == b"\x08\x01"
+
+
+def until_it_answers(port, child, ready):
     end = time.monotonic() + START_SECONDS
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-        ask = channel.unary_unary("/inference.GRPCInferenceService/ModelReady")
-        name = b"cnn_28"
         while time.monotonic() < end:
             if child.poll() is not None:
                 sys.exit(f"it ended with {child.returncode}")
             try:
-                if ask(b"\n" + bytes([len(name)]) + name, timeout=2) == b"\x08\x01":
+                if ready(channel):
                     return
             except grpc.RpcError:
                 pass
@@ -41,11 +49,11 @@ def until_it_answers(port, child):
     sys.exit("it does not serve")
 
 
-def run(command, port, **more):
+def run(command, port, ready=model_is_ready, **more):
     """A server in a process of its own; goes with this one."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with subprocess.Popen(command, stdout=sys.stderr, preexec_fn=die_with_parent, **more) as child:
-        until_it_answers(port, child)
+        until_it_answers(port, child, ready)
         print(f"127.0.0.1:{port}", flush=True)
         try:
             child.wait()

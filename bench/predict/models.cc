@@ -1,5 +1,7 @@
 #include "models.h"
 
+#include <google/protobuf/unknown_field_set.h>
+
 #include <cstring>
 #include <fstream>
 #include <utility>
@@ -124,6 +126,33 @@ Result<void> WriteRepository(const std::filesystem::path& folder,
     }
   }
   return {};
+}
+
+std::string TorchServeRequest(const BenchModel& model, const std::string& served_name) {
+  const auto row = model.Row();
+  google::protobuf::UnknownFieldSet entry;
+  entry.AddLengthDelimited(1, "input");
+  entry.AddLengthDelimited(
+      2, std::string(reinterpret_cast<const char*>(row.data()), row.size() * sizeof(float)));
+  std::string bytes;
+  entry.SerializeToString(&bytes);
+  google::protobuf::UnknownFieldSet request;
+  request.AddLengthDelimited(1, served_name);
+  request.AddLengthDelimited(3, bytes);
+  request.SerializeToString(&bytes);
+  return bytes;
+}
+
+Result<std::vector<float>> FloatsOfTorchServe(const std::string& response) {
+  google::protobuf::UnknownFieldSet parsed;
+  if (!parsed.ParseFromString(response) || parsed.field_count() == 0 ||
+      parsed.field(0).type() != google::protobuf::UnknownField::TYPE_LENGTH_DELIMITED) {
+    return Error{ErrorCode::kInternal, "no PredictionResponse"};
+  }
+  const std::string& bytes = parsed.field(0).length_delimited();
+  std::vector<float> floats(bytes.size() / sizeof(float));
+  std::memcpy(floats.data(), bytes.data(), floats.size() * sizeof(float));
+  return floats;
 }
 
 Result<std::vector<float>> FloatsOf(const std::string& response) {

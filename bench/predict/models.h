@@ -42,6 +42,12 @@ Result<void> WriteRepository(const std::filesystem::path& folder,
 /// The raw float32 output of an inference.ModelInferResponse.
 Result<std::vector<float>> FloatsOf(const std::string& response);
 
+/// The same of TorchServe's own rpc: PredictionsRequest with the row's bytes, PredictionResponse.
+inline constexpr char kTorchServePredictions[] =
+    "/org.pytorch.serve.grpc.inference.InferenceAPIsService/Predictions";
+std::string TorchServeRequest(const BenchModel& model, const std::string& served_name);
+Result<std::vector<float>> FloatsOfTorchServe(const std::string& response);
+
 std::vector<float> Noise(std::size_t count);
 
 }  // namespace tidewheel::bench
