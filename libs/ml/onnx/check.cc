@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 constexpr int kMostNesting = 16;
 constexpr int kMostAxes = 16;
 constexpr std::int64_t kMostElements = std::int64_t{1} << 33;
+constexpr std::int64_t kMostTurns = 1'000'000;  // Of a loop that only counts.
 constexpr std::int64_t kMostMade = std::int64_t{1}
                                    << 28;  // By one node that makes a tensor of numbers.
 constexpr std::int64_t kMostStep = std::int64_t{1} << 20;  // Of strides, pads, kernels.
@@ -129,6 +130,7 @@ class Check {
                          const Scope& scope, int depth);
   Result<void> Node(onnx::NodeProto& node, Scope& scope, int depth);
   Result<void> MadeSize(const onnx::NodeProto& node) const;
+  Result<void> Turns(const onnx::NodeProto& node) const;
   Result<void> Graph(onnx::GraphProto& graph, Scope scope, int depth);
   Result<void> Functions(onnx::ModelProto& model);
   Result<std::size_t> Expanded(const std::string& function, int depth);
@@ -305,6 +307,38 @@ Result<void> Check::MadeSize(const onnx::NodeProto& node) const {
   return {};
 }
 
+/// Whether a Loop's body never ends it: what it says of going on is what it was told, or a
+/// constant.
+bool NeverEndsItself(const onnx::GraphProto& body) {
+  if (body.output_size() == 0 || body.input_size() < 2) return false;
+  std::string name = body.output(0).name();
+  for (int i = body.node_size() - 1; i >= 0; --i) {
+    const onnx::NodeProto& node = body.node(i);
+    if (node.output_size() == 0 || node.output(0) != name) continue;
+    if (node.op_type() == "Constant") return true;
+    if (node.op_type() != "Identity" || node.input_size() == 0) return false;
+    name = node.input(0);
+  }
+  const auto is_constant = [&](const onnx::TensorProto& one) { return one.name() == name; };
+  return name == body.input(1).name() ||
+         std::any_of(body.initializer().begin(), body.initializer().end(), is_constant);
+}
+
+Result<void> Check::Turns(const onnx::NodeProto& node) const {
+  if (node.op_type() != "Loop") return {};
+  const auto body = std::find_if(node.attribute().begin(), node.attribute().end(),
+                                 [](const auto& one) { return one.name() == "body"; });
+  if (body == node.attribute().end() || !NeverEndsItself(body->g())) return {};
+  const bool counted = node.input_size() > 0 && !node.input(0).empty();
+  const auto turns = counted ? constants_.find(node.input(0)) : constants_.end();
+  const bool bounded = counted && (turns == constants_.end() || turns->second.empty() ||
+                                   turns->second.front() <= kMostTurns);
+  if (bounded) return {};
+  return Malformed("node " + Quoted(node.name()) +
+                   " (Loop) never ends itself and turns more than " + std::to_string(kMostTurns) +
+                   " times");
+}
+
 Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
   const std::string named =
       "node " + Quoted(node.name()) + " (" + node.op_type().substr(0, kMostName) + ")";
@@ -313,6 +347,14 @@ Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
                  "ONNX model: more than " + std::to_string(limits_.nodes) + " nodes"};
   }
   if (node.op_type().empty()) return Malformed(named + " has no operator");
+  // Operators of ONNX that need no first input; engines trust that the others have one.
+  static const std::set<std::string_view> kSources = {
+      "Constant", "Loop", "Optional", "RandomNormal", "RandomUniform", "SequenceEmpty"};
+  const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
+  const bool takes_nothing = node.input_size() == 0 || node.input(0).empty();
+  if (standard && takes_nothing && !kSources.contains(node.op_type())) {
+    return Malformed(named + " takes nothing");
+  }
   operators.insert(KindOf(node));
   called_.push_back(node.domain() + "::" + node.op_type());
   for (const std::string& input : node.input()) {
@@ -322,6 +364,7 @@ Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
     }
   }
   if (auto right = MadeSize(node); !right) return right;
+  if (auto right = Turns(node); !right) return right;
   for (auto& attribute : *node.mutable_attribute()) {
     if (auto right = Attribute(node.name(), attribute, scope, depth); !right) return right;
     if (node.op_type() == "Constant" && node.output_size() == 1 && attribute.has_t()) {

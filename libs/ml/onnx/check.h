@@ -28,11 +28,11 @@ struct CheckedOnnx {
 
 /// Looks a file through before an engine reads it, because engines trust what a file says of its
 /// own sizes: every tensor holds what its shape and type ask for, every node takes what an earlier
-/// one gives, no function calls itself, sizes and counts are bounded, and what would be divided by
-/// is not zero. Tensors in other files are read from inside `folder` alone, wherever a link leads;
-/// an empty `folder` allows none.
-/// kInvalidArgument names what is wrong; kResourceExhausted names the limit; kNotFound: another
-/// file is not there.
+/// one gives, no function calls itself, sizes and counts are bounded, loops that never end
+/// themselves turn a million times at most, and what would be divided by is not zero. Tensors in
+/// other files are read from inside `folder` alone, wherever a link leads; an empty `folder` allows
+/// none. kInvalidArgument names what is wrong; kResourceExhausted names the limit; kNotFound:
+/// another file is not there.
 Result<CheckedOnnx> CheckOnnx(std::string_view onnx, const std::filesystem::path& folder,
                               const OnnxLimits& limits = {});
 

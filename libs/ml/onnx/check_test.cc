@@ -69,6 +69,31 @@ TEST(CheckOnnxTest, NumbersThatWouldBeDividedByAreNotZero) {
       HasSubstr("blocksize"));
 }
 
+TEST(CheckOnnxTest, ANodeThatMustTakeSomethingDoes) {
+  EXPECT_THAT(Refusal(Small().Node("Conv", {}, {"y"})), HasSubstr("takes nothing"));
+  EXPECT_THAT(Refusal(Small().Node("Add", {"", "x"}, {"y"})), HasSubstr("takes nothing"));
+  EXPECT_TRUE(
+      CheckOnnx(Small()
+                    .Node("RandomNormal", {}, {"r"}, {{"shape", std::vector<std::int64_t>{1, 2}}})
+                    .Node("Add", {"x", "r"}, {"y"})
+                    .Bytes(),
+                {})
+          .ok());
+}
+
+TEST(CheckOnnxTest, LoopsThatOnlyCountDoNotCountForEver) {
+  EXPECT_THAT(Refusal(Small().Integers("turns", {}, {INT64_MAX}).Loop("turns", false)),
+              HasSubstr("never ends itself"));
+  EXPECT_THAT(Refusal(Small().Loop("", false)), HasSubstr("never ends itself"));
+  const auto taken = [](std::int64_t turns, bool ends_itself) {
+    OnnxMaker maker = Small();
+    maker.Integers("turns", {}, {turns}).Loop("turns", ends_itself);
+    return CheckOnnx(maker.Bytes(), {});
+  };
+  EXPECT_TRUE(taken(1'000, false).ok());
+  EXPECT_TRUE(taken(INT64_MAX, true).ok());  // As exporters write "while".
+}
+
 TEST(CheckOnnxTest, WhatAConstantAsksForIsBounded) {
   EXPECT_THAT(Refusal(Small()
                           .Integers("huge", {2}, {1 << 20, 1 << 20})

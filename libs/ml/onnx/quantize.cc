@@ -265,6 +265,18 @@ Result<void> AddRounding(onnx::GraphProto& graph, const std::string& source,
   return {};
 }
 
+/// Names that nodes take, those of graphs inside them too, or that the graph gives away.
+void CollectTaken(const onnx::GraphProto& graph, std::set<std::string>* taken) {
+  for (const auto& output : graph.output()) taken->insert(output.name());
+  for (const auto& node : graph.node()) {
+    taken->insert(node.input().begin(), node.input().end());
+    for (const auto& attribute : node.attribute()) {
+      if (attribute.has_g()) CollectTaken(attribute.g(), taken);
+      for (const auto& inner : attribute.graphs()) CollectTaken(inner, taken);
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> TensorsToObserve(std::string_view onnx) {
@@ -358,16 +370,19 @@ Result<std::string> QuantizeOnnx(std::string_view onnx,
   }
 
   google::protobuf::RepeatedPtrField<onnx::NodeProto> nodes;
-  std::set<std::string> taken;
   for (int i = 0; i < graph.node_size(); ++i) {
     for (onnx::NodeProto& node : before[i]) *nodes.Add() = std::move(node);
     *nodes.Add() = std::move(*graph.mutable_node(i));
   }
-  for (const auto& node : nodes) taken.insert(node.input().begin(), node.input().end());
   graph.mutable_node()->Swap(&nodes);
   // Weights that nobody takes as float32 any more.
+  std::set<std::string> taken;
+  CollectTaken(graph, &taken);
+  std::set<std::string> rewritten;
+  for (const Candidate& candidate : *candidates) rewritten.insert(candidate.weight);
   for (int i = graph.initializer_size() - 1; i >= 0; --i) {
-    if (taken.count(graph.initializer(i).name()) == 0) {
+    const std::string& name = graph.initializer(i).name();
+    if (rewritten.contains(name) && !taken.contains(name)) {
       graph.mutable_initializer()->DeleteSubrange(i, 1);
     }
   }

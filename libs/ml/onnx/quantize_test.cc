@@ -111,6 +111,15 @@ TEST(QuantizeOnnxTest, OldOpsetsAndGraphsWithoutWorkAreRefused) {
   EXPECT_EQ(QuantizeOnnx(empty, {}).error().code, ErrorCode::kFailedPrecondition);
 }
 
+TEST(QuantizeOnnxTest, WeightsThatTheGraphGivesAwayStay) {
+  OnnxMaker net = Net();
+  net.Output("large", type::kFloat, {4096, 100}).Integers("spare", {1}, {7});
+  const auto bytes = QuantizeOnnx(net.Bytes(), {{"x", {0, 1}}, {"r1", {0, 6}}, {"c2", {-3, 3}}});
+  ASSERT_TRUE(bytes.ok()) << bytes.error().message;
+  EXPECT_TRUE(CheckOnnx(*bytes, {}).ok());
+  EXPECT_THAT(*bytes, HasSubstr("spare"));  // What was not rewritten is left alone.
+}
+
 TEST(QuantizeOnnxTest, ObservedTensorsComeAfterTheGraphsOwnOutputs) {
   const auto observed = WithObservedOutputs(Net().Bytes(), {"x", "r1"});
   ASSERT_TRUE(observed.ok()) << observed.error().message;

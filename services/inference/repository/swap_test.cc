@@ -160,7 +160,7 @@ TEST_F(WholeSwapTest, AThousandCyclesOfLoadAndUnloadKeepNoMemory) {
   const auto after = HeldOver(100, cycle, resident);
   RecordProperty("settled_bytes", std::to_string(settled));
   RecordProperty("after_bytes", std::to_string(after));
-  // Between the medians lie 600 cycles, each of which compiles the model for five sizes. What an
+  // Between the medians lie 600 cycles, each of which compiles the model for nine sizes. What an
   // allocator keeps of that moves by some hundred kilobytes either way; a leak of two kilobytes in
   // each cycle would be seen.
   EXPECT_LE(after, settled + std::size_t{1'024} * 1'024);

@@ -142,6 +142,32 @@ OnnxMaker& OnnxMaker::Node(const std::string& op, std::vector<std::string> input
   return *this;
 }
 
+OnnxMaker& OnnxMaker::Loop(const std::string& turns, bool ends_itself) {
+  auto& condition = model_->Tensor("condition", onnx::TensorProto::BOOL, {});
+  condition.add_int32_data(1);
+  Node("Loop", {turns, "condition", "x"}, {"y"});
+  auto& attribute = *model_->proto.mutable_graph()->mutable_node()->rbegin()->add_attribute();
+  attribute.set_name("body");
+  attribute.set_type(onnx::AttributeProto::GRAPH);
+  auto& body = *attribute.mutable_g();
+  body.set_name("body");
+  Describe(*body.add_input(), "turn", onnx_type::kInt64, {});
+  Describe(*body.add_input(), "go_on", onnx::TensorProto::BOOL, {});
+  Describe(*body.add_input(), "value", onnx_type::kFloat, {"batch", 2});
+  Describe(*body.add_output(), "goes_on", onnx::TensorProto::BOOL, {});
+  Describe(*body.add_output(), "sum", onnx_type::kFloat, {"batch", 2});
+  auto& says = *body.add_node();
+  says.set_op_type(ends_itself ? "Not" : "Identity");
+  says.add_input("go_on");
+  says.add_output("goes_on");
+  auto& add = *body.add_node();
+  add.set_op_type("Add");
+  add.add_input("value");
+  add.add_input("value");
+  add.add_output("sum");
+  return *this;
+}
+
 std::string OnnxMaker::Bytes() const { return model_->proto.SerializeAsString(); }
 
 }  // namespace tidewheel::ml

@@ -54,6 +54,9 @@ class OnnxMaker {
   OnnxMaker& Node(const std::string& op, std::vector<std::string> inputs,
                   std::vector<std::string> outputs, const Attributes& attributes = {},
                   const std::string& domain = {});
+  /// Doubles "x" `turns` times (the name of a whole number; empty: without one) and gives "y"; ends
+  /// itself after one turn, or goes on as it was told to.
+  OnnxMaker& Loop(const std::string& turns, bool ends_itself);
   OnnxMaker& Domain(const std::string& domain, std::int64_t version);
 
   std::string Bytes() const;
