@@ -8,6 +8,7 @@ import os
 import pathlib
 import shutil
 import sys
+import sysconfig
 import tempfile
 
 import serve
@@ -64,9 +65,12 @@ def main():
             f"grpc_management_address=127.0.0.1\ngrpc_management_port={serve.free_port()}\n"
             "disable_token_authorization=true\ninstall_py_dep_per_model=false\njob_queue_size=1000\n"), encoding="utf-8")
         (folder / "log4j2.xml").write_text('<Configuration><Loggers><Root level="error"/></Loggers></Configuration>', encoding="utf-8")
-        serve.run([str(scripts / "torchserve"), "--start", "--foreground", "--ncs", "--model-store", str(folder / "store"), "--models", "cnn_28",
-                   "--ts-config", str(folder / "config.properties"), "--log-config", str(folder / "log4j2.xml")], port, predicts, cwd=folder,
-                  env=dict(os.environ, LOG_LOCATION=name, METRICS_LOCATION=name, TEMP=name, PATH=f"{scripts}:{os.environ['PATH']}"))
+        home = pathlib.Path(sysconfig.get_path("purelib")) / "ts"
+        # What the program "torchserve" starts and does not end.
+        serve.run(["java", f"-Dmodel_server_home={home.parent}", f"-Dlog4j.configurationFile=file://{folder}/log4j2.xml", f"-Djava.io.tmpdir={folder}",
+                   "-cp", f".:{home}/frontend/*", "org.pytorch.serve.ModelServer", "--python", sys.executable, "-f", str(folder / "config.properties"),
+                   "-s", str(folder / "store"), "-ncs", "-m", "cnn_28"], port, predicts, cwd=folder,
+                  env=dict(os.environ, LOG_LOCATION=name, METRICS_LOCATION=name, PATH=f"{scripts}:{os.environ['PATH']}"))
 
 
 main()
