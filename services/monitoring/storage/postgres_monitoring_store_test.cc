@@ -29,6 +29,39 @@ TEST_F(PostgresMonitoringStoreTest, RepeatsChangeNothing) {
   EXPECT_EQ(Summary().last_at, At(2));
 }
 
+TEST_F(PostgresMonitoringStoreTest, WhatOverlapsGivesTheSameSumsAsWhatIsNew) {
+  const auto batch = [](const std::string& version, int first, int last) {
+    std::vector<Prediction> predictions;
+    for (int i = first; i < last; ++i) {
+      Prediction prediction = Answer(i);
+      prediction.request_id += "/" + version;
+      prediction.model.model_version_id = version;
+      prediction.confidence = 0.3 + 0.00613 * i;
+      prediction.slices = {i % 3 == 0 ? "camera=north" : "camera=south"};
+      predictions.push_back(std::move(prediction));
+    }
+    return predictions;
+  };
+  Add(batch("whole", 0, 100), 100);
+  Add(batch("parts", 0, 40), 40);
+  Add(batch("parts", 20, 100), 60);
+
+  const auto page = store().ListSummaries("lights", {});
+  ASSERT_TRUE(page.ok()) << page.error().message;
+  ASSERT_EQ(page->items.size(), 2U);
+  EXPECT_EQ(page->items[0].tally.predictions, 100U);
+  EXPECT_EQ(page->items[0].tally.confidence_sum, page->items[1].tally.confidence_sum);
+  EXPECT_EQ(page->items[0].tally.by_class, page->items[1].tally.by_class);
+  const auto streams = pool_->ReadOnly([](pqxx::transaction_base& tx) -> Result<int> {
+    return tx
+        .exec1(
+            "SELECT count(DISTINCT (slice, predictions, last_at, fresh_from)) FROM streams JOIN "
+            "models m ON m.id = model_id WHERE m.model_version_id IN ('whole', 'parts')")[0]
+        .as<int>();
+  });
+  EXPECT_EQ(*streams, 3);  // All traffic and two slices, alike for both.
+}
+
 TEST_F(PostgresMonitoringStoreTest, AnOutcomeMayComeFirst) {
   ASSERT_TRUE(store().AddOutcomes(std::vector{Truth(1, "red")}).ok());
   Add({Answer(1)}, 1);
