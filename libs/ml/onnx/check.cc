@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tidewheel/ml/onnx/internal/onnx_bytes.h"
+#include "tidewheel/ml/onnx/internal/operator_inputs.h"
 
 namespace tidewheel::ml {
 namespace {
@@ -347,13 +348,16 @@ Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
                  "ONNX model: more than " + std::to_string(limits_.nodes) + " nodes"};
   }
   if (node.op_type().empty()) return Malformed(named + " has no operator");
-  // Operators of ONNX that need no first input; engines trust that the others have one.
-  static const std::set<std::string_view> kSources = {
-      "Constant", "Loop", "Optional", "RandomNormal", "RandomUniform", "SequenceEmpty"};
-  const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
-  const bool takes_nothing = node.input_size() == 0 || node.input(0).empty();
-  if (standard && takes_nothing && !kSources.contains(node.op_type())) {
-    return Malformed(named + " takes nothing");
+  if (node.domain().empty() || node.domain() == "ai.onnx") {
+    // Engines take them for granted.
+    const std::size_t least = LeastInputs(node.op_type());
+    for (std::size_t i = 0; i < least; ++i) {
+      const auto place = static_cast<int>(i);
+      if (place >= node.input_size() || node.input(place).empty()) {
+        return Malformed(named + " takes nothing as input " + std::to_string(i + 1) + " of " +
+                         std::to_string(least));
+      }
+    }
   }
   operators.insert(KindOf(node));
   called_.push_back(node.domain() + "::" + node.op_type());
