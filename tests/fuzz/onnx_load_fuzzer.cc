@@ -24,6 +24,9 @@ extern "C" void* dlopen(const char* name, int flags) {
   return __interceptor_dlopen(name, flags & ~RTLD_DEEPBIND);
 }
 
+// A graph may ask for more memory than there is: that is an error, which the engine tells.
+extern "C" const char* __asan_default_options() { return "allocator_may_return_null=1"; }  // NOLINT
+
 // What the engine and its thread pool keep for each thread until the program ends.
 extern "C" const char* __lsan_default_suppressions() {  // NOLINT
   return "leak:libtbb\nleak:libhwloc\nleak:libopenvino\n";

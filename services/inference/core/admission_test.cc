@@ -141,6 +141,12 @@ TEST(AdmissionTest, WithNothingBeforeItARequestIsLetInWhateverItsCost) {
   EXPECT_EQ(refused.error().code, ErrorCode::kResourceExhausted);
   EXPECT_THAT(refused.error().message,
               HasSubstr("model \"m\": 3 rows wait, about 3000 ms; the deadline is in 1 ms"));
+
+  // The next in turn by the budget, but not by its deadline.
+  const Backlog running{.running = std::chrono::seconds{1}};
+  EXPECT_TRUE(CheckInTime("m", running, cost, {.budget = milliseconds{20}}, now).ok());
+  EXPECT_FALSE(CheckInTime("m", running, cost, urgency, now).ok());
+  EXPECT_FALSE(CheckInTime("m", {.rows = 1}, cost, {.budget = milliseconds{20}}, now).ok());
 }
 
 }  // namespace
