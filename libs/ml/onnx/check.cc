@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -138,6 +139,7 @@ class Check {
 
   const fs::path& folder_;
   const OnnxLimits& limits_;
+  std::int64_t opset_ = 0;  // The lowest of ONNX's own that the model and its functions use.
   std::size_t nodes_ = 0;
   std::size_t joined_bytes_ = 0;
   std::map<std::string, std::vector<std::int64_t>> constants_;  // Whole numbers, by name.
@@ -350,7 +352,7 @@ Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
   if (node.op_type().empty()) return Malformed(named + " has no operator");
   if (node.domain().empty() || node.domain() == "ai.onnx") {
     // Engines take them for granted.
-    const std::size_t least = LeastInputs(node.op_type());
+    const std::size_t least = LeastInputs(node.op_type(), opset_);
     for (std::size_t i = 0; i < least; ++i) {
       const auto place = static_cast<int>(i);
       if (place >= node.input_size() || node.input(place).empty()) {
@@ -463,6 +465,16 @@ Result<void> Check::Functions(onnx::ModelProto& model) {
 }
 
 Result<void> Check::Run(onnx::ModelProto& model) {
+  std::optional<std::int64_t> lowest;
+  const auto lower = [&](const auto& imports) {
+    for (const auto& one : imports) {
+      if (!one.domain().empty() && one.domain() != "ai.onnx") continue;
+      lowest = std::min(lowest.value_or(one.version()), one.version());
+    }
+  };
+  lower(model.opset_import());
+  for (const auto& function : model.functions()) lower(function.opset_import());
+  opset_ = lowest.value_or(0);
   if (model.opset_import_size() == 0) return Malformed("does not say which operators it means");
   if (auto right = Functions(model); !right) return right;
   if (auto right = Graph(*model.mutable_graph(), {}, 0); !right) return right;

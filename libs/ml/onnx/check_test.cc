@@ -73,6 +73,8 @@ TEST(CheckOnnxTest, ANodeThatMustTakeSomethingDoes) {
   EXPECT_THAT(Refusal(Small().Node("Conv", {}, {"y"})), HasSubstr("takes nothing"));
   EXPECT_THAT(Refusal(Small().Node("Add", {"", "x"}, {"y"})), HasSubstr("as input 1 of 2"));
   EXPECT_THAT(Refusal(Small().Node("Conv", {"x"}, {"y"})), HasSubstr("as input 2 of 2"));
+  // An input since version 11, an attribute before.
+  EXPECT_THAT(Refusal(Small().Node("Pad", {"x"}, {"y"})), HasSubstr("as input 2 of 2"));
   EXPECT_TRUE(
       CheckOnnx(Small()
                     .Node("RandomNormal", {}, {"r"}, {{"shape", std::vector<std::int64_t>{1, 2}}})

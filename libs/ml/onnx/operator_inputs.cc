@@ -4,8 +4,20 @@
 
 namespace tidewheel::ml {
 
-std::size_t LeastInputs(std::string_view op) {
-  // All others of ONNX 1.23's operators take one at least. In every version since the first.
+std::size_t LeastInputs(std::string_view op, std::int64_t opset) {
+  // Since a version what had been attributes are inputs.
+  struct Since {
+    std::int64_t opset;
+    std::size_t least;
+  };
+  static const std::map<std::string_view, Since> kGrown = {
+      {"Pad", {11, 2}},  {"Reshape", {5, 2}},    {"Slice", {10, 3}},
+      {"TopK", {10, 2}}, {"Unsqueeze", {13, 2}}, {"Upsample", {9, 2}},
+  };
+  if (const auto grown = kGrown.find(op); grown != kGrown.end()) {
+    return opset >= grown->second.opset ? grown->second.least : 1;
+  }
+  // All others of ONNX 1.23's operators take one at least, in every version.
   static const std::map<std::string_view, std::size_t> kLeast = {
       {"Add", 2},
       {"AffineGrid", 2},
