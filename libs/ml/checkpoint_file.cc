@@ -107,7 +107,10 @@ Result<void> SaveCheckpoint(const std::filesystem::path& file, const std::string
     const bool written = WriteAll(descriptor, bytes) && ::fsync(descriptor) == 0;
     const Error failure = DiskError(part);
     ::close(descriptor);
-    if (!written) return failure;
+    if (!written) {
+      ::unlink(part.c_str());  // Half of one would take the room that others want.
+      return failure;
+    }
     if (::rename(part.c_str(), file.c_str()) != 0) return DiskError(file);
     return {};
   });

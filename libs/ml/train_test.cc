@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cmath>
+#include <csignal>
 #include <filesystem>
 #include <thread>
 
@@ -303,6 +305,21 @@ TEST_F(TrainTest, ACheckpointOfAnotherTrainingOrADamagedOneIsNotGoneOnWith) {
   EXPECT_EQ(damaged.resumed_rows, 0U);
   EXPECT_THAT(damaged.checkpoint_problem, HasSubstr("checkpoint"));
   EXPECT_EQ(damaged.model.Weights(), whole.model.Weights());
+
+  // No room: a limit on files' sizes stands for a full disk. Nothing half is left behind.
+  Checkpoint no_room = first;
+  no_room.file = folder.path() / "no_room";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit little{1'000, before.rlim_max};
+  const auto ignore_signal = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &little), 0);
+  const auto without_room = train(no_room);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, ignore_signal);
+  EXPECT_THAT(without_room.checkpoint_problem, HasSubstr("File too large"));
+  EXPECT_EQ(without_room.model.Weights(), whole.model.Weights());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "no_room.part"));
 
   Checkpoint nowhere = first;
   nowhere.file = folder.path() / "missing" / "checkpoint";

@@ -71,11 +71,15 @@ void ArrayLiteral::AddNull() {
 
 namespace internal {
 
-std::string BigEndian(std::uint64_t value, int bytes) {
-  std::string text(static_cast<std::size_t>(bytes), '\0');
-  for (int i = 0; i < bytes; ++i) {
-    text[static_cast<std::size_t>(i)] = static_cast<char>(value >> (8 * (bytes - 1 - i)));
+void AppendBigEndian(std::uint64_t value, int bytes, std::string& out) {
+  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
+    out.push_back(static_cast<char>(value >> shift));
   }
+}
+
+std::string BigEndian(std::uint64_t value, int bytes) {
+  std::string text;
+  AppendBigEndian(value, bytes, text);
   return text;
 }
 
@@ -98,13 +102,17 @@ void ArrayBytes::AddNull() {
   body_ += BigEndian(0xFFFF'FFFF, 4);
 }
 
-pqxx::binarystring ArrayBytes::Parameter() const {
+std::string ArrayBytes::Whole() const {
   // Dimensions, has-null, element type; then size and lower bound of the one dimension, which an
   // empty array lacks.
   std::string whole = BigEndian(count_ == 0 ? 0 : 1, 4) + BigEndian(has_null_ ? 1 : 0, 4) +
                       BigEndian(element_oid_, 4);
   if (count_ != 0) whole += BigEndian(count_, 4) + BigEndian(1, 4);
-  whole += body_;
+  return whole + body_;
+}
+
+pqxx::binarystring ArrayBytes::Parameter() const {
+  const std::string whole = Whole();
   return pqxx::binarystring(whole.data(), whole.size());
 }
 

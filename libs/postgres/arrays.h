@@ -51,6 +51,8 @@ class ArrayBytes {
   void Add(std::string_view element);
   void AddNull();
   std::size_t size() const { return count_; }
+  /// Header and elements.
+  std::string Whole() const;
   pqxx::binarystring Parameter() const;
 
  private:
@@ -60,6 +62,7 @@ class ArrayBytes {
   bool has_null_ = false;
 };
 
+void AppendBigEndian(std::uint64_t value, int bytes, std::string& out);
 std::string BigEndian(std::uint64_t value, int bytes);
 
 struct TextElement {

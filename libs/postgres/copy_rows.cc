@@ -4,28 +4,22 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <memory>
 #include <stdexcept>
 
+#include "tidewheel/postgres/arrays.h"
 #include "tidewheel/postgres/failure.h"
 
 namespace tidewheel::postgres {
 namespace {
 
-constexpr std::uint32_t kIntegerOid = 23;
 // As COPY documents its binary form: a signature, no flags, no extension of the header.
 constexpr std::string_view kHeader{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 // Of one field; PostgreSQL's own limit is 1 GiB.
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
 
-void Append(std::uint64_t value, int bytes, std::string& out) {
-  for (int shift = 8 * (bytes - 1); shift >= 0; shift -= 8) {
-    out.push_back(static_cast<char>(value >> shift));
-  }
-}
-
+using internal::AppendBigEndian;
 using Answer = std::unique_ptr<PGresult, decltype(&PQclear)>;
 
 /// As libpqxx does: by what the server said, or by the connection being gone.
@@ -57,20 +51,20 @@ void CopyRows::Row() {
   }
   fields_ = 0;
   ++rows_;
-  Append(columns_, 2, data_);
+  AppendBigEndian(columns_, 2, data_);
 }
 
 void CopyRows::Field(std::string_view bytes) {
   if (bytes.size() > kMostBytes) throw std::length_error(statement_ + ": a field is too large");
   ++fields_;
-  Append(bytes.size(), 4, data_);
+  AppendBigEndian(bytes.size(), 4, data_);
   data_ += bytes;
 }
 
 void CopyRows::Number(std::uint64_t value, int bytes) {
   ++fields_;
-  Append(static_cast<std::uint64_t>(bytes), 4, data_);
-  Append(value, bytes, data_);
+  AppendBigEndian(static_cast<std::uint64_t>(bytes), 4, data_);
+  AppendBigEndian(value, bytes, data_);
 }
 
 void CopyRows::Text(std::string_view value) { Field(value); }
@@ -81,32 +75,17 @@ void CopyRows::Bigint(std::int64_t value) { Number(static_cast<std::uint64_t>(va
 void CopyRows::Real(float value) { Number(std::bit_cast<std::uint32_t>(value), 4); }
 void CopyRows::Double(double value) { Number(std::bit_cast<std::uint64_t>(value), 8); }
 
-void CopyRows::Time(Timestamp value) {
-  constexpr Timestamp kEpoch{std::chrono::sys_days{std::chrono::year{2000} / 1 / 1}};
-  Bigint((value - kEpoch).count());
-}
+void CopyRows::Time(Timestamp value) { Field(internal::TimestampElement::Encode(value)); }
 
 void CopyRows::Integers(std::span<const std::int32_t> values) {
-  // Dimensions, has-null, element type; then size and lower bound of the one dimension, which an
-  // empty array lacks.
-  std::string array;
-  Append(values.empty() ? 0 : 1, 4, array);
-  Append(0, 4, array);
-  Append(kIntegerOid, 4, array);
-  if (!values.empty()) {
-    Append(values.size(), 4, array);
-    Append(1, 4, array);
-  }
-  for (const std::int32_t value : values) {
-    Append(4, 4, array);
-    Append(static_cast<std::uint32_t>(value), 4, array);
-  }
-  Field(array);
+  internal::ArrayBytes array(internal::IntegerElement::kOid);
+  for (const std::int32_t value : values) array.Add(internal::IntegerElement::Encode(value));
+  Field(array.Whole());
 }
 
 void CopyRows::Null() {
   ++fields_;
-  Append(0xFFFF'FFFF, 4, data_);
+  AppendBigEndian(0xFFFF'FFFF, 4, data_);
 }
 
 void CopyRows::Send(pqxx::transaction_base& tx) {
@@ -119,7 +98,7 @@ void CopyRows::Send(pqxx::transaction_base& tx) {
   if (!begun || PQresultStatus(begun.get()) != PGRES_COPY_IN) {
     Throw(connection, begun, statement_);
   }
-  Append(0xFFFF, 2, data_);  // No more rows.
+  AppendBigEndian(0xFFFF, 2, data_);  // No more rows.
   bool sent = true;
   for (std::size_t first = 0; sent && first < data_.size(); first += kPiece) {
     const std::size_t count = std::min(kPiece, data_.size() - first);

@@ -13,8 +13,8 @@
 namespace tidewheel::postgres {
 
 /// Rows by the thousand into one table by COPY in its binary form, without ON CONFLICT: where there
-/// may be duplicates, catch kAlreadyExists and take the slow way. Several times faster than an
-/// INSERT of arrays, for the server above all. Gathers the rows; nothing is sent before Send.
+/// may be duplicates, take the slow way after kAlreadyExists. Cheaper for the server than an INSERT
+/// of arrays. Gathers the rows; nothing is sent before Send.
 class CopyRows {
  public:
   /// `columns` are the columns of each row, in order.

@@ -51,7 +51,7 @@ std::string WithPort(const std::string& address, int port) {
 }
 
 /// Debian's Abseil looks for deadlocks whenever one of its mutexes is locked, and gRPC's mutexes
-/// are Abseil's: some 4 % of a small call.
+/// are Abseil's: a few percent of a small call.
 void LookForNoDeadlocks() { absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore); }
 
 }  // namespace

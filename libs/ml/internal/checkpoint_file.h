@@ -29,7 +29,8 @@ void CopyTensors(const TrainingState& state, const std::string& name,
 void PutNumbers(TrainingState& state, const std::string& name, const std::vector<double>& numbers);
 std::vector<double> NumbersOf(const TrainingState& state, const std::string& name);
 
-/// Replaces the file; after that it outlives a power cut. kResourceExhausted: it cannot be written.
+/// Replaces the file; a power cut leaves the old one or the new one, whole. kResourceExhausted: it
+/// cannot be written.
 Result<void> SaveCheckpoint(const std::filesystem::path& file, const std::string& identity,
                             const TrainingState& state);
 

@@ -154,9 +154,12 @@ class Check {
   std::vector<std::string> called_;  // By the nodes that were walked through.
 };
 
+bool IsStandard(const onnx::NodeProto& node) {
+  return node.domain().empty() || node.domain() == "ai.onnx";
+}
+
 std::string KindOf(const onnx::NodeProto& node) {
-  const bool standard = node.domain().empty() || node.domain() == "ai.onnx";
-  return standard ? node.op_type() : node.domain() + "::" + node.op_type();
+  return IsStandard(node) ? node.op_type() : node.domain() + "::" + node.op_type();
 }
 
 Result<void> Check::Join(onnx::TensorProto& tensor, std::size_t expected) {
@@ -328,7 +331,7 @@ bool NeverEndsItself(const onnx::GraphProto& body) {
 }
 
 Result<void> Check::Turns(const onnx::NodeProto& node) const {
-  if (node.op_type() != "Loop") return {};
+  if (node.op_type() != "Loop" || !IsStandard(node)) return {};
   const auto body = std::find_if(node.attribute().begin(), node.attribute().end(),
                                  [](const auto& one) { return one.name() == "body"; });
   if (body == node.attribute().end() || !NeverEndsItself(body->g())) return {};
@@ -350,7 +353,7 @@ Result<void> Check::Node(onnx::NodeProto& node, Scope& scope, int depth) {
                  "ONNX model: more than " + std::to_string(limits_.nodes) + " nodes"};
   }
   if (node.op_type().empty()) return Malformed(named + " has no operator");
-  if (node.domain().empty() || node.domain() == "ai.onnx") {
+  if (IsStandard(node)) {
     // Engines take them for granted.
     const std::size_t least = LeastInputs(node.op_type(), opset_);
     for (std::size_t i = 0; i < least; ++i) {

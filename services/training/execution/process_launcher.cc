@@ -58,8 +58,9 @@ Result<void> ProcessLauncher::Prepare(const Run& run, const std::filesystem::pat
   std::filesystem::create_directories(folder, error);
   // A worker that was ended leaves half of everything; its checkpoint alone is whole.
   std::vector<std::filesystem::path> leftovers;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().filename() != kCheckpointFile) leftovers.push_back(entry.path());
+  for (std::filesystem::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->path().filename() != kCheckpointFile) leftovers.push_back(at->path());
   }
   for (const auto& path : leftovers) {
     if (!error) std::filesystem::remove_all(path, error);

@@ -94,15 +94,17 @@ class FixedTask final : public PreprocessingSource {
   }
 };
 
+/// A worker that ends at once and leaves nothing.
+ProcessOptions OptionsIn(const std::filesystem::path& folder) {
+  return {.program = "/bin/true", .work_folder = folder, .payloads_root = folder.string()};
+}
+
 TEST(ProcessLauncherTest, TheJobNamesTheServingPackageAndTheGate) {
   const tidewheel::testing::TempFolder folder;
   FakeRunStore store;
   store.items = {{.payload_ref = "obj:1", .split = "test", .metadata = {{"light", "night"}}}};
   FixedTask task;
-  ProcessLauncher launcher(store, task,
-                           {.program = "/bin/true",
-                            .work_folder = folder.path(),
-                            .payloads_root = folder.path().string()});
+  ProcessLauncher launcher(store, task, OptionsIn(folder.path()));
   training::Run run;
   run.id = "run-1";
   run.dataset.items = 1;
@@ -142,10 +144,7 @@ TEST(ProcessLauncherTest, OfAWorkerThatWasEndedOnlyTheCheckpointIsLeft) {
   std::ofstream(run_folder / kPackageFolder / "model.ts") << "half";
   FakeRunStore store;
   FixedTask task;
-  ProcessLauncher launcher(store, task,
-                           {.program = "/bin/true",
-                            .work_folder = folder.path(),
-                            .payloads_root = folder.path().string()});
+  ProcessLauncher launcher(store, task, OptionsIn(folder.path()));
   training::Run run;
   run.id = "run-1";
   const auto end = launcher.Launch(run, [](const Progress& /*progress*/) { return true; });
