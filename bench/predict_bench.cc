@@ -92,6 +92,17 @@ double ResidentBytes(pid_t pid) {
   return 0;
 }
 
+/// To a process and all that it started.
+void SignalTree(pid_t pid, int signal) {
+  ::kill(pid, signal);
+  std::error_code failure;
+  const fs::path tasks = "/proc/" + std::to_string(pid) + "/task";
+  for (const auto& task : fs::directory_iterator(tasks, failure)) {
+    std::ifstream children(task.path() / "children");
+    for (pid_t child = 0; children >> child;) SignalTree(child, signal);
+  }
+}
+
 /// Numbers by what they are called.
 using Values = std::map<std::string, double>;
 using Measure = std::function<Result<Values>()>;
@@ -166,7 +177,10 @@ class Bench {
     }
     records_.Write(options_.out);
     // Servers of others have processes and folders of their own to tidy up.
-    for (auto& [name, peer] : peers_) peer.process->Kill(SIGTERM);
+    for (auto& [name, peer] : peers_) {
+      SignalTree(peer.process->pid(), SIGCONT);
+      peer.process->Kill(SIGTERM);
+    }
     for (auto& [name, peer] : peers_) peer.process->Wait(milliseconds(10'000));
   }
 
@@ -237,6 +251,16 @@ class Bench {
           {"p50", ran->Quantile(0.5)},
           {"p99", ran->Quantile(0.99)},
           {"server_cpu", (CpuSeconds(pid) - cpu) / static_cast<double>(ran->seconds.size())}};
+    };
+  }
+
+  /// The measure of a server that stands still otherwise.
+  static Measure Awake(pid_t pid, Measure measure) {
+    return [pid, measure = std::move(measure)]() -> Result<Values> {
+      SignalTree(pid, SIGCONT);
+      auto values = measure();
+      SignalTree(pid, SIGSTOP);
+      return values;
     };
   }
 
@@ -413,9 +437,13 @@ class Bench {
     for (const int outstanding : kOutstanding) {
       const std::string suffix = "/" + std::to_string(outstanding);
       groups_.push_back({"platform" + suffix,
-                         {{"capture_off" + suffix, Calls(plain, platform_->pid(), outstanding)},
-                          {"capture_on" + suffix, Calls(kept, platform_->pid(), outstanding)}}});
+                         {{"capture_off" + suffix,
+                           Awake(platform_->pid(), Calls(plain, platform_->pid(), outstanding))},
+                          {"capture_on" + suffix,
+                           Awake(platform_->pid(), Calls(kept, platform_->pid(), outstanding))}}});
     }
+    // It goes on writing events for a while after the last answer.
+    SignalTree(platform_->pid(), SIGSTOP);
   }
 
   void AddPeers() {
@@ -456,6 +484,9 @@ class Bench {
       if (peer.load == nullptr) {
         std::cerr << "predict_bench: " << name << ": " << peer.problem.message << "\n";
         server.process->Kill(SIGTERM);
+      } else {
+        // What others do while they are asked nothing is not to be part of any measurement.
+        SignalTree(server.process->pid(), SIGSTOP);
       }
       peers_[name] = std::move(server);
     }
@@ -469,7 +500,8 @@ class Bench {
         group.sides.emplace_back(
             "peer/" + name + suffix,
             peer.load != nullptr
-                ? Calls(peer.load, peers_[name].process->pid(), outstanding)
+                ? Awake(peers_[name].process->pid(),
+                        Calls(peer.load, peers_[name].process->pid(), outstanding))
                 : Measure([problem = peer.problem]() -> Result<Values> { return problem; }));
       }
       groups_.push_back(std::move(group));
@@ -575,6 +607,7 @@ int main(int argc, char** argv) {
   }
   if (argc == 2 && std::strcmp(argv[1], "--null-server") == 0) return ServeNull();
   if (argc == 3 && std::strcmp(argv[1], "--bare-server") == 0) return ServeBare(argv[2]);
+  if (argc == 3 && std::strcmp(argv[1], "--registry-server") == 0) return ServeDeployments(argv[2]);
   Bench(Read(argc, argv)).Run();
   return 0;
 }

@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fstream>
+#include <iostream>
 #include <utility>
 #include <vector>
 
@@ -31,11 +33,10 @@ class FixedDeployments final : public model_registry::v1::ModelRegistryService::
   grpc::Status ListDeployments(grpc::ServerContext* /*context*/,
                                const model_registry::v1::ListDeploymentsRequest* /*request*/,
                                model_registry::v1::ListDeploymentsResponse* response) override {
-    for (const auto& deployment : deployments) *response->add_deployments() = deployment;
-    response->set_revision(1);
+    *response = answer;
     return grpc::Status::OK;
   }
-  std::vector<model_registry::v1::Deployment> deployments;
+  model_registry::v1::ListDeploymentsResponse answer;
 };
 
 /// Puts what the service needs of a package into the payload store.
@@ -96,8 +97,7 @@ Result<model_registry::v1::Deployment> Deploy(blob::Store& payloads, const Bench
 struct Platform::Backing {
   std::unique_ptr<blob::Store> payloads{};
   std::unique_ptr<testing::PostgresServer> postgres{};
-  FixedDeployments deployments{};
-  std::unique_ptr<grpc::Server> registry{};
+  std::unique_ptr<testing::Subprocess> registry{};
 };
 
 Platform::Platform() : backing_(std::make_unique<Backing>()) {}
@@ -105,9 +105,9 @@ Platform::Platform() : backing_(std::make_unique<Backing>()) {}
 Platform::~Platform() {
   if (service_ != nullptr) {
     service_->Kill(SIGTERM);
+    service_->Kill(SIGCONT);  // It may stand still.
     if (!service_->Wait(std::chrono::seconds(15))) service_->Kill();
   }
-  if (backing_->registry != nullptr) backing_->registry->Shutdown();
 }
 
 Result<std::unique_ptr<Platform>> Platform::Start(const std::filesystem::path& program,
@@ -122,6 +122,8 @@ Result<std::unique_ptr<Platform>> Platform::Start(const std::filesystem::path& p
   if (!engine) return engine.error();
   const auto loaded = (*engine)->LoadBytes(model.onnx);
   if (!loaded) return loaded.error();
+  model_registry::v1::ListDeploymentsResponse deployments;
+  deployments.set_revision(1);
   for (const char* const task : {"plain", "kept"}) {
     auto deployment = Deploy(*backing.payloads, model, **loaded, task);
     if (!deployment) return deployment.error();
@@ -129,7 +131,7 @@ Result<std::unique_ptr<Platform>> Platform::Start(const std::filesystem::path& p
       deployment->mutable_capture()->set_random_share(0.1);
       deployment->mutable_capture()->set_max_per_minute(1'000'000);
     }
-    backing.deployments.deployments.push_back(*std::move(deployment));
+    *deployments.add_deployments() = *std::move(deployment);
   }
 
   testing::PostgresServerOptions postgres_options;
@@ -141,25 +143,29 @@ Result<std::unique_ptr<Platform>> Platform::Start(const std::filesystem::path& p
   if (!database) return database.error();
   if (const auto made = bus::MigratePostgresBus(database->admin_dsn); !made) return made.error();
 
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&backing.deployments);
-  backing.registry = builder.BuildAndStart();
-  if (backing.registry == nullptr || port == 0) {
-    return Error{ErrorCode::kUnavailable, "the registry's stand-in cannot listen"};
+  const std::filesystem::path file = folder / "deployments";
+  if (!(std::ofstream(file) << deployments.SerializeAsString()).flush()) {
+    return Error{ErrorCode::kUnavailable, "cannot write " + file.string()};
   }
-
   testing::SubprocessOptions options;
   options.pipe_stdout = true;
+  // A process of its own: a server's threads would answer for this one's clients, and slow them.
+  auto registry =
+      testing::Subprocess::Start({"/proc/self/exe", "--registry-server", file}, options);
+  if (!registry) return registry.error();
+  backing.registry = std::make_unique<testing::Subprocess>(*std::move(registry));
+  const std::string address = backing.registry->ReadLine(kStartLimit).value_or("");
+  if (address.empty()) {
+    return Error{ErrorCode::kUnavailable, "the registry's stand-in does not listen"};
+  }
+
   options.stderr_file = folder / "platform.log";
   // What the launcher sets for every service: parallelism by workers, never inside an operation.
-  options.environment = {
-      {"OMP_NUM_THREADS", "1"},
-      {"TIDEWHEEL_INFERENCE_BUS_DSN", database->DsnOf("tidewheel_inference")},
-      {"TIDEWHEEL_INFERENCE_PAYLOADS_ROOT", folder / "payloads"},
-      {"TIDEWHEEL_INFERENCE_REGISTRY_ADDRESS", "127.0.0.1:" + std::to_string(port)},
-      {"TIDEWHEEL_INFERENCE_SPILL_FOLDER", folder / "spill"}};
+  options.environment = {{"OMP_NUM_THREADS", "1"},
+                         {"TIDEWHEEL_INFERENCE_BUS_DSN", database->DsnOf("tidewheel_inference")},
+                         {"TIDEWHEEL_INFERENCE_PAYLOADS_ROOT", folder / "payloads"},
+                         {"TIDEWHEEL_INFERENCE_REGISTRY_ADDRESS", address},
+                         {"TIDEWHEEL_INFERENCE_SPILL_FOLDER", folder / "spill"}};
   auto service = testing::Subprocess::Start({program}, options);
   if (!service) return service.error();
   platform->service_ = std::make_unique<testing::Subprocess>(*std::move(service));
@@ -177,6 +183,21 @@ std::string Platform::PictureRequest(const std::string& task) {
   request.set_task(task);
   request.mutable_pictures()->add_payloads(picture);
   return request.SerializeAsString();
+}
+
+int ServeDeployments(const std::string& file) {
+  FixedDeployments deployments;
+  std::ifstream in(file, std::ios::binary);
+  if (!deployments.answer.ParseFromIstream(&in)) return 1;
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&deployments);
+  const auto server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) return 1;
+  std::cout << "127.0.0.1:" << port << std::endl;
+  server->Wait();
+  return 0;
 }
 
 std::string AddressIn(const std::string& ready_line, const std::string& key) {

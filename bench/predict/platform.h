@@ -35,6 +35,9 @@ class Platform {
 
 inline constexpr char kPredictMethod[] = "/tidewheel.inference.v1.InferenceService/Predict";
 
+/// The stand-in's process: answers ListDeployments with the message in `file`, and prints where.
+int ServeDeployments(const std::string& file);
+
 /// The value of `key` in the line that a service says when it is ready.
 std::string AddressIn(const std::string& ready_line, const std::string& key);
 

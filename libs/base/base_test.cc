@@ -1,8 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstdio>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "tidewheel/base/bounded_queue.h"
@@ -112,6 +119,43 @@ TEST(WorkerTest, StopsWhenItsOwnerGoes) {
     });
   }
   EXPECT_TRUE(stopped);
+}
+
+TEST(WorkerTest, AThreadMayHaveShortTurnsAndKeepsItsShare) {
+  struct Attributes {
+    std::uint32_t size, policy;
+    std::uint64_t flags;
+    std::int32_t nice;
+    std::uint32_t priority;
+    std::uint64_t turn, deadline, period;
+  };
+  const auto asked = [] {
+    Attributes attributes{};
+    EXPECT_EQ(syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0), 0);
+    return attributes;
+  };
+  const Attributes before = asked();
+  Attributes after{};
+  std::thread([&] {
+    TakeShortTurns();
+    TakeShortTurns();
+    after = asked();
+  }).join();
+
+  EXPECT_EQ(after.policy, before.policy);
+  EXPECT_EQ(after.nice, before.nice);
+  utsname kernel{};
+  ASSERT_EQ(uname(&kernel), 0);
+  int major = 0;
+  int minor = 0;
+  ASSERT_EQ(std::sscanf(kernel.release, "%d.%d", &major, &minor), 2);
+  const bool has_turns = major > 6 || (major == 6 && minor >= 12);
+  if (has_turns) {
+    EXPECT_EQ(after.turn, 100'000U);
+  } else {
+    EXPECT_EQ(after.turn, before.turn);
+  }
+  EXPECT_EQ(asked().turn, before.turn);  // Of this thread.
 }
 
 TEST(BuildIdentityTest, NamesTheCode) {

@@ -45,6 +45,7 @@ InferenceHandler::~InferenceHandler() {
 grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext* context,
                                                     const v1::PredictRequest* request,
                                                     v1::PredictResponse* response) {
+  TakeShortTurns();
   auto* reactor = context->DefaultReactor();
   Job job{context, request, response, reactor, std::chrono::steady_clock::now()};
   const bool begun = under_way_.TryBegin(most_under_way_);

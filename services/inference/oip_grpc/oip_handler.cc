@@ -202,6 +202,7 @@ ServerUnaryReactor* OipHandler::ModelMetadata(CallbackServerContext* context,
 ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response) {
+  TakeShortTurns();
   auto call = std::make_unique<InferCall>();
   auto* const reactor = context->DefaultReactor();
   call->reactor = reactor;
@@ -238,6 +239,7 @@ ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OipHandler::ModelStreamInfer(
     CallbackServerContext* context) {
+  TakeShortTurns();
   return new InferStream(*context, models_, regions_, options_.stream_window);
 }
 

@@ -148,7 +148,10 @@ class Server::Loop {
   }
 
   void Begin() {
-    worker_ = std::make_unique<Worker>("http", [this](const std::stop_token&) { Run(); });
+    worker_ = std::make_unique<Worker>("http", [this](const std::stop_token&) {
+      TakeShortTurns();
+      Run();
+    });
   }
   void Wake() { mailbox_->Wake(); }
 
