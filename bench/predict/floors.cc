@@ -88,6 +88,8 @@ class BareService final : public Rpcs {
   const serving::Model& model_;
 };
 
+}  // namespace
+
 int Serve(grpc::Service& service) {
   grpc::ServerBuilder builder;
   int port = 0;
@@ -99,8 +101,6 @@ int Serve(grpc::Service& service) {
   server->Wait();
   return 0;
 }
-
-}  // namespace
 
 int ServeNull() {
   NullService service;

@@ -2,7 +2,15 @@
 
 #include <string>
 
+namespace grpc {
+class Service;
+}  // namespace grpc
+
 namespace tidewheel::bench {
+
+/// On a free port of the loopback, which it prints; returns when the process is to end. 1: it
+/// cannot listen.
+int Serve(grpc::Service& service);
 
 /// Both serve inference.GRPCInferenceService from a process of their own, as the service does: they
 /// print their address and go on until they are killed.

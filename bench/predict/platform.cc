@@ -5,10 +5,10 @@
 #include <chrono>
 #include <cstdint>
 #include <fstream>
-#include <iostream>
 #include <utility>
 #include <vector>
 
+#include "floors.h"
 #include "tidewheel/base/ids.h"
 #include "tidewheel/blob/store.h"
 #include "tidewheel/bus/postgres_broker.h"
@@ -189,15 +189,7 @@ int ServeDeployments(const std::string& file) {
   FixedDeployments deployments;
   std::ifstream in(file, std::ios::binary);
   if (!deployments.answer.ParseFromIstream(&in)) return 1;
-  grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
-  builder.RegisterService(&deployments);
-  const auto server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) return 1;
-  std::cout << "127.0.0.1:" << port << std::endl;
-  server->Wait();
-  return 0;
+  return Serve(deployments);
 }
 
 std::string AddressIn(const std::string& ready_line, const std::string& key) {

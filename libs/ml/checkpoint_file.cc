@@ -105,14 +105,14 @@ Result<void> SaveCheckpoint(const std::filesystem::path& file, const std::string
     if (descriptor < 0) return DiskError(part);
     // What is renamed before it is on the disk may be empty after a power cut.
     const bool written = WriteAll(descriptor, bytes) && ::fsync(descriptor) == 0;
-    const Error failure = DiskError(part);
+    Error failure = DiskError(part);
     ::close(descriptor);
-    if (!written) {
-      ::unlink(part.c_str());  // Half of one would take the room that others want.
-      return failure;
+    if (written) {
+      if (::rename(part.c_str(), file.c_str()) == 0) return {};
+      failure = DiskError(file);
     }
-    if (::rename(part.c_str(), file.c_str()) != 0) return DiskError(file);
-    return {};
+    ::unlink(part.c_str());  // It would take the room that others want.
+    return failure;
   });
 }
 
@@ -120,9 +120,9 @@ Result<TrainingState> LoadCheckpoint(const std::filesystem::path& file,
                                      const std::string& identity) {
   std::ifstream in(file, std::ios::binary);
   if (!in) return Error{ErrorCode::kNotFound, file.string() + ": there is no checkpoint"};
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
   return WithoutExceptions(
       ErrorCode::kInvalidArgument, file.string(), [&]() -> Result<TrainingState> {
+        const std::vector<char> bytes{std::istreambuf_iterator<char>(in), {}};
         TrainingState state;
         for (const auto& entry : torch::jit::pickle_load(bytes).toGenericDict()) {
           state[entry.key().toStringRef()] = entry.value().toTensor();

@@ -321,6 +321,15 @@ TEST_F(TrainTest, ACheckpointOfAnotherTrainingOrADamagedOneIsNotGoneOnWith) {
   EXPECT_EQ(without_room.model.Weights(), whole.model.Weights());
   EXPECT_FALSE(std::filesystem::exists(folder.path() / "no_room.part"));
 
+  // Neither to be read nor to be replaced.
+  Checkpoint taken = first;
+  taken.file = folder.path() / "taken";
+  std::filesystem::create_directories(taken.file / "by");
+  const auto without_reading = train(taken);
+  EXPECT_THAT(without_reading.checkpoint_problem, HasSubstr("Is a directory"));
+  EXPECT_EQ(without_reading.model.Weights(), whole.model.Weights());
+  EXPECT_FALSE(std::filesystem::exists(folder.path() / "taken.part"));
+
   Checkpoint nowhere = first;
   nowhere.file = folder.path() / "missing" / "checkpoint";
   EXPECT_THAT(train(nowhere).checkpoint_problem, HasSubstr("No such file"));

@@ -30,8 +30,7 @@ struct Urgency {
 /// Whether a request can be in time, by what calls were measured to cost: those who cannot are told
 /// at once, and those who are let in keep their latency. What has nothing before it is let in
 /// always, and by the budget who is the next in turn: their runs are how a cost that was measured
-/// wrong is found out. kResourceExhausted says how
-/// long the wait would be and what the limit is.
+/// wrong is found out. kResourceExhausted says how long the wait would be and what the limit is.
 Result<void> CheckInTime(const std::string& model, const Backlog& backlog, const CostModel& cost,
                          const Urgency& urgency, SteadyTime now);
 
