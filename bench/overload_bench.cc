@@ -387,7 +387,7 @@ class ShadowedServer {
   NoModels no_models_;
   inference::ExplainQueue explanations_{no_models_, {}, {}};
   inference::InferenceHandler handler_{predictor_, table_, explanations_, clock_, {2, 1'024}};
-  rpc::Server server_{rpc::ServerOptions{}, metrics_};
+  rpc::Server server_{{.direct_methods = {handler_.DirectPredict()}}, metrics_};
   inference::v1::PredictRequest request_;
   std::unique_ptr<InferenceService::Stub> stub_;
   std::optional<Load> load_;

@@ -7,13 +7,16 @@
 #include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/impl/server_initializer.h>
 
+#include <algorithm>
 #include <functional>
 #include <set>
+#include <thread>
 #include <utility>
 
 #include "tidewheel/base/worker.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/rpc/internal/call_observer.h"
+#include "tidewheel/rpc/internal/front.h"
 #include "tidewheel/rpc/internal/health_service.h"
 
 namespace tidewheel::rpc {
@@ -68,7 +71,7 @@ void ServerOptions::Read(config::Reader& reader) {
 struct Server::Parts {
   Parts(ServerOptions with, metrics::Registry& registry)
       : options(std::move(with)),
-        observer(registry, options.hot_methods, options.lean_methods),
+        observer(registry, options.hot_methods),
         health(options.other_health) {}
 
   ServerOptions options;
@@ -78,6 +81,7 @@ struct Server::Parts {
   std::vector<std::string> services;
   std::vector<std::string> addresses;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Front> front;  // Where there are direct methods; the server then listens to it.
   std::unique_ptr<Worker> watching;  // Null: nobody else is asked about.
 };
 
@@ -141,23 +145,9 @@ Result<void> Server::Start() {
     for (const auto& name : parts.services) parts.health.Set(name, false);
   }));
 
-  std::vector<int> ports(options.listen.size(), 0);
-  for (std::size_t i = 0; i < options.listen.size(); ++i) {
-    builder.AddListeningPort(options.listen[i], grpc::InsecureServerCredentials(), &ports[i]);
-  }
-  parts.server = builder.BuildAndStart();
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    if (ports[i] > 0) continue;
-    parts.server.reset();
-    return Error{ErrorCode::kUnavailable, "address " + options.listen[i] + " cannot be bound"};
-  }
-  if (parts.server == nullptr) {
-    return Error{ErrorCode::kInternal, "the server did not start on " + options.listen.front()};
-  }
-
-  parts.addresses.clear();
-  for (std::size_t i = 0; i < ports.size(); ++i) {
-    parts.addresses.push_back(WithPort(options.listen[i], ports[i]));
+  if (auto opened = options.direct_methods.empty() ? Listen(builder) : ListenInFront(builder);
+      !opened) {
+    return opened;
   }
   if (options.other_health) {
     parts.watching =
@@ -169,6 +159,56 @@ Result<void> Server::Start() {
         });
   }
   log::Info("server listens", {{"addresses", parts.addresses}, {"services", parts.services}});
+  return {};
+}
+
+Result<void> Server::Listen(grpc::ServerBuilder& builder) {
+  Parts& parts = *parts_;
+  const auto& listen = parts.options.listen;
+  std::vector<int> ports(listen.size(), 0);
+  for (std::size_t i = 0; i < listen.size(); ++i) {
+    builder.AddListeningPort(listen[i], grpc::InsecureServerCredentials(), &ports[i]);
+  }
+  parts.server = builder.BuildAndStart();
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    if (ports[i] > 0) continue;
+    parts.server.reset();
+    return Error{ErrorCode::kUnavailable, "address " + listen[i] + " cannot be bound"};
+  }
+  if (parts.server == nullptr) {
+    return Error{ErrorCode::kInternal, "the server did not start on " + listen.front()};
+  }
+  parts.addresses.clear();
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    parts.addresses.push_back(WithPort(listen[i], ports[i]));
+  }
+  return {};
+}
+
+Result<void> Server::ListenInFront(grpc::ServerBuilder& builder) {
+  Parts& parts = *parts_;
+  const ServerOptions& options = parts.options;
+  parts.server = builder.BuildAndStart();
+  if (parts.server == nullptr) {
+    return Error{ErrorCode::kInternal, "the server did not start behind " + options.listen.front()};
+  }
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  FrontOptions front;
+  front.listen = options.listen;
+  front.max_message_bytes = static_cast<std::size_t>(options.max_message.bytes);
+  front.max_connection_calls = static_cast<std::uint32_t>(options.max_connection_calls);
+  front.drain = options.drain;
+  front.threads = std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 2, 8);
+  auto started = Front::Start(front, options.direct_methods, parts.observer,
+                              parts.server->InProcessChannel(arguments));
+  if (!started) {
+    parts.server.reset();
+    return started.error();
+  }
+  parts.front = *std::move(started);
+  parts.addresses = parts.front->addresses();
   return {};
 }
 
@@ -191,8 +231,10 @@ void Server::Shutdown() {
   parts_->watching.reset();
   parts_->health.Shutdown();
   if (parts_->server == nullptr) return;
+  if (parts_->front != nullptr) parts_->front->Shutdown();
   parts_->server->Shutdown(std::chrono::system_clock::now() + parts_->options.drain);
   parts_->server->Wait();
+  parts_->front.reset();
   parts_->server.reset();
   log::Info("server stopped", {{"addresses", parts_->addresses}});
 }

@@ -12,8 +12,10 @@
 #include "tidewheel/base/worker.h"
 #include "tidewheel/config/reader.h"
 #include "tidewheel/metrics/registry.h"
+#include "tidewheel/rpc/direct_call.h"
 
 namespace grpc {
+class ServerBuilder;
 class Service;
 }  // namespace grpc
 
@@ -32,11 +34,10 @@ struct ServerOptions {
   /// How long Shutdown waits for calls in flight before it cancels them.
   std::chrono::milliseconds drain{10'000};
   /// Methods so frequent that their calls are logged at debug only: "Predict", "PushSample".
-  std::vector<std::string> hot_methods;
-  /// Callback methods so cheap that observing each call from outside would be felt: their handlers
-  /// count and time them (CallMeter), and have the trace that the caller sent or none. While debug
-  /// is logged they are observed as all others.
-  std::vector<std::string> lean_methods;
+  std::vector<std::string> hot_methods{};
+  /// Methods so frequent and cheap that gRPC's own way to a handler would be felt. Their services
+  /// are added as all others; these calls do not reach them.
+  std::vector<DirectMethod> direct_methods{};
   /// Whether something that is no service here, such as a model, serves; nothing of what it does
   /// not know. Health asks it for such names, and for those that are watched every
   /// `other_health_every` and whenever `other_health_changed` is woken. Quick and thread-safe.
@@ -86,6 +87,10 @@ class Server {
 
  private:
   struct Parts;
+  Result<void> Listen(grpc::ServerBuilder& builder);
+  /// gRPC's server behind a front of our own.
+  Result<void> ListenInFront(grpc::ServerBuilder& builder);
+
   std::unique_ptr<Parts> parts_;
 };
 

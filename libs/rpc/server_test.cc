@@ -11,7 +11,6 @@
 #include <future>
 #include <optional>
 
-#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/client.h"
 #include "tidewheel/rpc/health.h"
 #include "tidewheel/rpc/testing/echo_handler.h"
@@ -35,9 +34,15 @@ using ::testing::Not;
 constexpr char kEcho[] = "tidewheel.rpc.testing.EchoService";
 constexpr milliseconds kLong{20'000};
 
-class ServerTest : public ::testing::Test {
+/// With gRPC's own server at the door (false), and with ours before it.
+class ServerTest : public ::testing::TestWithParam<bool> {
  protected:
   Server& Start(grpc::Service& service, ServerOptions options = {}) {
+    if (GetParam()) {
+      options.direct_methods = {
+          {.path = "/of.no/Concern",
+           .handle = [](const std::shared_ptr<DirectCall>& call) { call->Answer({}); }}};
+    }
     server_ = std::make_unique<Server>(std::move(options), registry_);
     server_->Add(service);
     const auto started = server_->Start();
@@ -74,7 +79,7 @@ class ServerTest : public ::testing::Test {
   std::unique_ptr<Server> server_;  // Stops before what it serves.
 };
 
-TEST_F(ServerTest, AnswersAndCountsCalls) {
+TEST_P(ServerTest, AnswersAndCountsCalls) {
   Start(echo_);
   EXPECT_THAT(server_->services(), ElementsAre(kEcho));
   EchoResponse response;
@@ -90,32 +95,7 @@ TEST_F(ServerTest, AnswersAndCountsCalls) {
   EXPECT_THAT(text, HasSubstr("tidewheel_rpc_call_seconds_count{" + labels + " 1\n"));
 }
 
-TEST_F(ServerTest, LeanMethodsAreCountedByTheirHandlersUnderTheSameNames) {
-  CallbackEcho callbacks;
-  ServerOptions options;
-  options.lean_methods = {"Echo"};
-  Start(callbacks, options);
-  EchoResponse response;
-  ClientContextWithDeadline context(kLong);
-  const std::string sent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-  context.AddMetadata("traceparent", sent);
-  ASSERT_TRUE(Stub()->Echo(&context, {}, &response).ok());
-  EXPECT_EQ(response.traceparent(), sent);
-  server_->Shutdown();
-  const std::string labels = "method=\"Echo\",service=\"tidewheel.rpc.testing.EchoService\"}";
-  EXPECT_THAT(registry_.Text(), HasSubstr("tidewheel_rpc_calls_started_total{" + labels + " 0\n"));
-
-  CallMeter meter(registry_, kEcho, "Echo");
-  meter.Began();
-  meter.Ended(grpc::StatusCode::UNAVAILABLE, milliseconds(2));
-  const std::string text = registry_.Text();
-  EXPECT_THAT(text, HasSubstr("tidewheel_rpc_calls_started_total{" + labels + " 1\n"));
-  EXPECT_THAT(
-      text, HasSubstr("tidewheel_rpc_calls_handled_total{code=\"UNAVAILABLE\"," + labels + " 1\n"));
-  EXPECT_THAT(text, HasSubstr("tidewheel_rpc_call_seconds_count{" + labels + " 1\n"));
-}
-
-TEST_F(ServerTest, WhatClientsSendNeverBecomesALabel) {
+TEST_P(ServerTest, WhatClientsSendNeverBecomesALabel) {
   Start(echo_);
   grpc::GenericStub stub(OpenChannel(server_->address()));
   grpc::CompletionQueue queue;
@@ -135,7 +115,7 @@ TEST_F(ServerTest, WhatClientsSendNeverBecomesALabel) {
   EXPECT_THAT(registry_.Text(), Not(HasSubstr("evil")));
 }
 
-TEST_F(ServerTest, HealthTellsTheServerAndEachService) {
+TEST_P(ServerTest, HealthTellsTheServerAndEachService) {
   Start(echo_);
   EXPECT_EQ(Ask(), HealthCheckResponse::NOT_SERVING);
   server_->SetServing(true);
@@ -147,7 +127,7 @@ TEST_F(ServerTest, HealthTellsTheServerAndEachService) {
   EXPECT_EQ(Ask("no.such.Service"), std::nullopt);
 }
 
-TEST_F(ServerTest, WatchersSeeEachChangeAndAreLetGoAtTheEnd) {
+TEST_P(ServerTest, WatchersSeeEachChangeAndAreLetGoAtTheEnd) {
   Start(echo_);
   const auto stub = Health::NewStub(OpenChannel(server_->address()));
   ClientContextWithDeadline context(kLong);
@@ -168,7 +148,7 @@ TEST_F(ServerTest, WatchersSeeEachChangeAndAreLetGoAtTheEnd) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
-TEST_F(ServerTest, AWatcherOfAnUnknownServiceIsToldSoAndMayLeave) {
+TEST_P(ServerTest, AWatcherOfAnUnknownServiceIsToldSoAndMayLeave) {
   Start(echo_);
   const auto stub = Health::NewStub(OpenChannel(server_->address()));
   ClientContextWithDeadline context(kLong);
@@ -182,7 +162,7 @@ TEST_F(ServerTest, AWatcherOfAnUnknownServiceIsToldSoAndMayLeave) {
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
-TEST_F(ServerTest, AWatcherOfAnotherNameHearsOfAChangeAsSoonAsSomebodySaysSo) {
+TEST_P(ServerTest, AWatcherOfAnotherNameHearsOfAChangeAsSoonAsSomebodySaysSo) {
   std::atomic<bool> serves = false;
   ServerOptions options;
   options.other_health = [&](const std::string& name) -> std::optional<bool> {
@@ -209,7 +189,7 @@ TEST_F(ServerTest, AWatcherOfAnotherNameHearsOfAChangeAsSoonAsSomebodySaysSo) {
   options.other_health_changed->Wake();  // Nobody is there any more.
 }
 
-TEST_F(ServerTest, ReflectionListsTheServices) {
+TEST_P(ServerTest, ReflectionListsTheServices) {
   Start(echo_);
   grpc::GenericStub stub(OpenChannel(server_->address()));
   grpc::CompletionQueue queue;
@@ -242,7 +222,7 @@ TEST_F(ServerTest, ReflectionListsTheServices) {
   context.TryCancel();
 }
 
-TEST_F(ServerTest, AnInternalErrorSaysNothingOutside) {
+TEST_P(ServerTest, AnInternalErrorSaysNothingOutside) {
   Start(echo_);
   echo_.failures = 1;
   echo_.failure = {ErrorCode::kInternal, "table samples is gone"};
@@ -253,7 +233,7 @@ TEST_F(ServerTest, AnInternalErrorSaysNothingOutside) {
   EXPECT_EQ(status.error_message(), "internal error");
 }
 
-TEST_F(ServerTest, ACallInFlightIsFinishedBeforeTheEnd) {
+TEST_P(ServerTest, ACallInFlightIsFinishedBeforeTheEnd) {
   Start(echo_);
   EchoResponse response;
   auto call = std::async(std::launch::async, [&] { return Echo(*Stub(), &response, true); });
@@ -268,7 +248,7 @@ TEST_F(ServerTest, ACallInFlightIsFinishedBeforeTheEnd) {
   shutdown.get();
 }
 
-TEST_F(ServerTest, ACallThatOutlastsTheDrainIsCancelled) {
+TEST_P(ServerTest, ACallThatOutlastsTheDrainIsCancelled) {
   ServerOptions options;
   options.drain = milliseconds(100);
   Start(echo_, options);
@@ -285,14 +265,14 @@ TEST_F(ServerTest, ACallThatOutlastsTheDrainIsCancelled) {
   EXPECT_FALSE(call.get().ok());
 }
 
-TEST_F(ServerTest, ADeadlineEndsTheCall) {
+TEST_P(ServerTest, ADeadlineEndsTheCall) {
   Start(echo_);
   EchoResponse response;
   EXPECT_EQ(Echo(*Stub(), &response, true, milliseconds(50)).error_code(),
             grpc::StatusCode::DEADLINE_EXCEEDED);
 }
 
-TEST_F(ServerTest, ControlCallsBeyondTheLimitAreRefused) {
+TEST_P(ServerTest, ControlCallsBeyondTheLimitAreRefused) {
   ServerOptions options;
   options.max_control_calls = 2;
   Start(echo_, options);
@@ -308,7 +288,7 @@ TEST_F(ServerTest, ControlCallsBeyondTheLimitAreRefused) {
   EXPECT_TRUE(other.get().ok());
 }
 
-TEST_F(ServerTest, CallsBeyondAConnectionsLimitWaitForTheirTurn) {
+TEST_P(ServerTest, CallsBeyondAConnectionsLimitWaitForTheirTurn) {
   ServerOptions options;
   options.max_connection_calls = 1;
   Start(echo_, options);
@@ -323,7 +303,7 @@ TEST_F(ServerTest, CallsBeyondAConnectionsLimitWaitForTheirTurn) {
   EXPECT_TRUE(Echo(*stub, &second).ok());
 }
 
-TEST_F(ServerTest, AMessageBeyondTheLimitIsRefused) {
+TEST_P(ServerTest, AMessageBeyondTheLimitIsRefused) {
   ServerOptions options;
   options.max_message = config::KiB(64);
   Start(echo_, options);
@@ -335,7 +315,7 @@ TEST_F(ServerTest, AMessageBeyondTheLimitIsRefused) {
             grpc::StatusCode::RESOURCE_EXHAUSTED);
 }
 
-TEST_F(ServerTest, ServesOnAUnixSocketAndOnTcpTogether) {
+TEST_P(ServerTest, ServesOnAUnixSocketAndOnTcpTogether) {
   const auto path =
       std::filesystem::path(::testing::TempDir()) / ("rpc-" + std::to_string(getpid()) + ".sock");
   ServerOptions options;
@@ -351,7 +331,7 @@ TEST_F(ServerTest, ServesOnAUnixSocketAndOnTcpTogether) {
   }
 }
 
-TEST_F(ServerTest, AnAddressThatCannotBeBoundIsNamed) {
+TEST_P(ServerTest, AnAddressThatCannotBeBoundIsNamed) {
   Start(echo_);
   BlockingEcho echo;
   ServerOptions options;
@@ -364,7 +344,7 @@ TEST_F(ServerTest, AnAddressThatCannotBeBoundIsNamed) {
   EXPECT_THAT(started.error().message, HasSubstr(server_->address()));
 }
 
-TEST_F(ServerTest, TheCallersTraceReachesABlockingHandlersThread) {
+TEST_P(ServerTest, TheCallersTraceReachesABlockingHandlersThread) {
   Start(echo_);
   log::Trace mine = log::NewTrace();
   mine.request_id = "r-1";
@@ -388,7 +368,7 @@ TEST_F(ServerTest, TheCallersTraceReachesABlockingHandlersThread) {
   EXPECT_EQ(next.request_id(), "");
 }
 
-TEST_F(ServerTest, ACallbackHandlerReadsItsTraceFromTheCall) {
+TEST_P(ServerTest, ACallbackHandlerReadsItsTraceFromTheCall) {
   CallbackEcho echo;
   Start(echo);
   const log::Trace mine = log::NewTrace();
@@ -404,7 +384,7 @@ TEST_F(ServerTest, ACallbackHandlerReadsItsTraceFromTheCall) {
   server_->Shutdown();
 }
 
-TEST_F(ServerTest, TheProbeLetsTheServerServeOnlyWhileItsDependenciesAnswer) {
+TEST_P(ServerTest, TheProbeLetsTheServerServeOnlyWhileItsDependenciesAnswer) {
   Start(echo_);
   std::atomic<bool> well{false};
   const HealthProbe probe(*server_,
@@ -430,13 +410,16 @@ TEST_F(ServerTest, TheProbeLetsTheServerServeOnlyWhileItsDependenciesAnswer) {
   EXPECT_TRUE(becomes(HealthCheckResponse::SERVING));
 }
 
-TEST_F(ServerTest, ShutdownTwiceAndWithoutAStartIsFine) {
+TEST_P(ServerTest, ShutdownTwiceAndWithoutAStartIsFine) {
   Start(echo_);
   server_->Shutdown();
   server_->Shutdown();
   Server never({}, registry_);
   never.Shutdown();
 }
+
+INSTANTIATE_TEST_SUITE_P(, ServerTest, ::testing::Bool(),
+                         [](const auto& with) { return with.param ? "BehindOurs" : "Alone"; });
 
 }  // namespace
 }  // namespace tidewheel::rpc

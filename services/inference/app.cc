@@ -57,6 +57,7 @@ Result<void> App::Start() {
       "deployments", [this](std::stop_token stop) { FollowDeployments(std::move(stop)); });
   auto endpoints = config_.endpoints;
   doors_->AddTo(endpoints.server);
+  endpoints.server.direct_methods.push_back(handler_->DirectPredict());
   if (auto opened = doors_->OpenHttp(&own_rpcs_); !opened) return opened;
   auto opened = endpoints_.Open(
       endpoints, {&*handler_, &doors_->handler()},

@@ -58,7 +58,9 @@ class OipRolloutTest : private HostOfPackages, public InferenceTest {
     follower_.emplace(source_, *hosted_loader_, table_, clock_);
     rollout_.emplace(models, table_, *predictor_);
     handler_.emplace(*rollout_, regions_, OipHandler::Options{});
-    server_.emplace(rpc::ServerOptions{}, metrics_);
+    rpc::ServerOptions server;
+    server.direct_methods = {handler_->DirectInfer()};
+    server_.emplace(server, metrics_);
     server_->Add(*handler_);
     ASSERT_TRUE(server_->Start().ok());
     oip_ = ::inference::GRPCInferenceService::NewStub(rpc::OpenChannel(server_->address()));

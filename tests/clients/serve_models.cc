@@ -46,6 +46,7 @@ int main(int count, char** words) {
   serving::OipHandler handler(models, regions, {});
   tidewheel::rpc::ServerOptions options;
   options.hot_methods = {"ModelInfer", "ModelStreamInfer"};
+  options.direct_methods = {handler.DirectInfer()};
   tidewheel::rpc::Server grpc(options, metrics);
   grpc.Add(handler);
   if (auto started = grpc.Start(); !started) return tidewheel::log::Fatal(started.error());

@@ -12,7 +12,6 @@
 #include "tidewheel/log/log.h"
 #include "tidewheel/log/trace.h"
 #include "tidewheel/rpc/call.h"
-#include "tidewheel/rpc/call_meter.h"
 
 namespace tidewheel::rpc {
 namespace {
@@ -42,15 +41,28 @@ bool IsRequestId(std::string_view text) {
          std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
 }
 
-log::Trace Received(const Metadata& metadata) {
-  log::Trace trace = log::ParseTraceParent(Value(metadata, kTraceParentKey)).value_or(log::Trace{});
-  const auto request_id = Value(metadata, kRequestIdKey);
+log::Trace Received(std::string_view trace_parent, std::string_view request_id) {
+  log::Trace trace = log::ParseTraceParent(trace_parent).value_or(log::Trace{});
   if (IsRequestId(request_id)) trace.request_id = std::string(request_id);
   return trace;
 }
 
-/// Whether lean methods are left to their handlers. Lines about each call are the observer's.
-bool HandlersCount() { return !log::Enabled(log::Level::kDebug); }
+log::Trace Received(const Metadata& metadata) {
+  return Received(Value(metadata, kTraceParentKey), Value(metadata, kRequestIdKey));
+}
+
+log::Level LevelOf(const CallObserver::Method& method) {
+  return method.hot ? log::Level::kDebug : log::Level::kInfo;
+}
+
+void LogCall(const CallObserver::Method& method, const grpc::Status& status,
+             std::chrono::duration<double> took, const log::Trace& trace) {
+  const auto code = static_cast<std::size_t>(Known(status.error_code()));
+  std::vector<log::Field> fields{
+      {"method", method.path}, {"code", kCodes[code]}, {"took_seconds", took}};
+  if (!status.ok()) fields.emplace_back("status", status.error_message().substr(0, 300));
+  log::Write(LevelOf(method), "call handled", fields, trace);
+}
 
 /// One call: its life is the call's.
 class ObservedCall final : public grpc::experimental::Interceptor {
@@ -92,14 +104,7 @@ class ObservedCall final : public grpc::experimental::Interceptor {
     const int code = Known(status.error_code());
     method_.seconds->Observe(took.count());
     observer_.Handled(method_, code).Add();
-    const auto level = method_.hot ? log::Level::kDebug : log::Level::kInfo;
-    if (log::Enabled(level)) {
-      std::vector<log::Field> fields{{"method", method_.path},
-                                     {"code", kCodes[static_cast<std::size_t>(code)]},
-                                     {"took_seconds", took}};
-      if (!status.ok()) fields.emplace_back("status", status.error_message().substr(0, 300));
-      log::Write(level, "call handled", fields, trace_);
-    }
+    if (log::Enabled(LevelOf(method_))) LogCall(method_, status, took, trace_);
     context_.reset();
   }
 
@@ -118,10 +123,7 @@ class ObservedCalls final : public grpc::experimental::ServerInterceptorFactoryI
   explicit ObservedCalls(CallObserver& observer) : observer_(observer) {}
   grpc::experimental::Interceptor* CreateServerInterceptor(
       grpc::experimental::ServerRpcInfo* info) override {
-    auto& method = observer_.Find(info->method());
-    // None: gRPC then takes its shorter way.
-    if (method.lean && HandlersCount()) return nullptr;
-    return new ObservedCall(observer_, method);
+    return new ObservedCall(observer_, observer_.Find(info->method()));
   }
 
  private:
@@ -160,32 +162,9 @@ log::Trace TraceOf(const grpc::ServerContextBase& context) {
   return Received(context.client_metadata());
 }
 
-struct CallMeter::Method {
-  std::unique_ptr<CallObserver::Method> known;
-};
-
-CallMeter::CallMeter(metrics::Registry& registry, const std::string& service,
-                     const std::string& method)
-    : registry_(registry),
-      method_(new Method{.known = CallObserver::Resolve(registry, service, method)}) {}
-
-CallMeter::~CallMeter() = default;
-
-void CallMeter::Began() {
-  if (HandlersCount()) method_->known->started->Add();
-}
-
-void CallMeter::Ended(grpc::StatusCode code, std::chrono::duration<double> took) {
-  if (!HandlersCount()) return;
-  method_->known->seconds->Observe(took.count());
-  CallObserver::Handled(registry_, *method_->known, Known(code)).Add();
-}
-
-CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods,
-                           std::vector<std::string> lean_methods)
+CallObserver::CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods)
     : registry_(registry),
       hot_methods_(hot_methods.begin(), hot_methods.end()),
-      lean_methods_(lean_methods.begin(), lean_methods.end()),
       unknown_(Make("unknown", "unknown", false)) {}
 
 void CallObserver::Register(const std::vector<std::string>& services,
@@ -203,26 +182,18 @@ void CallObserver::Register(const std::vector<std::string>& services,
 
 std::unique_ptr<CallObserver::Method> CallObserver::Make(const std::string& service,
                                                          const std::string& name, bool blocking) {
-  auto method = Resolve(registry_, service, name);
-  // What probes and tools ask all day is no news either.
-  method->hot = hot_methods_.contains(name) || service.starts_with("grpc.");
-  method->blocking = blocking;
-  method->lean = !blocking && lean_methods_.contains(name);
-  return method;
-}
-
-std::unique_ptr<CallObserver::Method> CallObserver::Resolve(metrics::Registry& registry,
-                                                            const std::string& service,
-                                                            const std::string& name) {
   auto method = std::make_unique<Method>();
   method->path = "/" + service + "/" + name;
   method->service = service;
   method->name = name;
+  // What probes and tools ask all day is no news either.
+  method->hot = hot_methods_.contains(name) || service.starts_with("grpc.");
+  method->blocking = blocking;
   const metrics::Labels labels{{"service", service}, {"method", name}};
   method->started =
-      &registry.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
-  method->seconds = &registry.Histogram("tidewheel_rpc_call_seconds",
-                                        "From a call's arrival to its answer.", labels);
+      &registry_.Counter("tidewheel_rpc_calls_started_total", "Calls that arrived.", labels);
+  method->seconds = &registry_.Histogram("tidewheel_rpc_call_seconds",
+                                         "From a call's arrival to its answer.", labels);
   return method;
 }
 
@@ -231,19 +202,27 @@ CallObserver::Method& CallObserver::Find(std::string_view path) {
   return found == methods_.end() ? *unknown_ : *found->second;
 }
 
-Counter& CallObserver::Handled(Method& method, int code) {
-  return Handled(registry_, method, code);
+void CallObserver::Began(const DirectMethod& method) { Find(method.path).started->Add(); }
+
+void CallObserver::Ended(const DirectMethod& method, const DirectCall& call,
+                         const grpc::Status& status, std::chrono::duration<double> took) {
+  Method& known = Find(method.path);
+  known.seconds->Observe(took.count());
+  Handled(known, Known(status.error_code())).Add();
+  if (!log::Enabled(LevelOf(known))) return;
+  LogCall(known, status, took,
+          log::NextStep(Received(call.Header(kTraceParentKey), call.Header(kRequestIdKey))));
 }
 
-Counter& CallObserver::Handled(metrics::Registry& registry, Method& method, int code) {
+Counter& CallObserver::Handled(Method& method, int code) {
   auto& slot = method.handled[static_cast<std::size_t>(code)];
   Counter* counter = slot.load(std::memory_order_acquire);
   if (counter == nullptr) {
     // Two threads may both ask: the registry gives them the same one.
-    counter = &registry.Counter("tidewheel_rpc_calls_handled_total", "Calls that were answered.",
-                                {{"service", method.service},
-                                 {"method", method.name},
-                                 {"code", kCodes[static_cast<std::size_t>(code)]}});
+    counter = &registry_.Counter("tidewheel_rpc_calls_handled_total", "Calls that were answered.",
+                                 {{"service", method.service},
+                                  {"method", method.name},
+                                  {"code", kCodes[static_cast<std::size_t>(code)]}});
     slot.store(counter, std::memory_order_release);
   }
   return *counter;

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <set>
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "tidewheel/metrics/registry.h"
+#include "tidewheel/rpc/internal/front.h"
 
 namespace tidewheel::rpc {
 
@@ -24,10 +26,13 @@ inline constexpr char kTraceParentKey[] = "traceparent";
 inline constexpr char kRequestIdKey[] = "x-request-id";
 
 /// Counts, times and logs calls, and gives each its trace. Thread-safe once the server runs.
-class CallObserver {
+class CallObserver final : public DirectObserver {
  public:
-  CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods,
-               std::vector<std::string> lean_methods);
+  CallObserver(metrics::Registry& registry, std::vector<std::string> hot_methods);
+
+  void Began(const DirectMethod& method) override;
+  void Ended(const DirectMethod& method, const DirectCall& call, const grpc::Status& status,
+             std::chrono::duration<double> took) override;
 
   /// Makes the methods of these services known, by their descriptors. `blocking` names those whose
   /// handlers all block: their threads carry the trace. Before the server starts.
@@ -39,7 +44,6 @@ class CallObserver {
     std::string service;  // "tidewheel.ingestion.v1.IngestionService".
     std::string name;     // "PushSample".
     bool hot = false;
-    bool lean = false;
     bool blocking = false;
     Counter* started = nullptr;
     Histogram* seconds = nullptr;
@@ -51,15 +55,10 @@ class CallObserver {
   Counter& Handled(Method& method, int code);
 
  private:
-  friend class CallMeter;
-  static std::unique_ptr<Method> Resolve(metrics::Registry& registry, const std::string& service,
-                                         const std::string& name);
-  static Counter& Handled(metrics::Registry& registry, Method& method, int code);
   std::unique_ptr<Method> Make(const std::string& service, const std::string& name, bool blocking);
 
   metrics::Registry& registry_;
   const std::set<std::string> hot_methods_;
-  const std::set<std::string> lean_methods_;
   std::map<std::string, std::unique_ptr<Method>, std::less<>>
       methods_;  // Fixed once the server runs.
   std::unique_ptr<Method> unknown_;

@@ -18,6 +18,20 @@ std::string PlaceOf(const LoadedModel& model) {
   return model.identity.task + (model.role == Role::kProduction ? "#1" : "#2");
 }
 
+/// Its deadline has passed; or its client says so, whose clock began to run before ours did.
+bool IsLate(const rpc::DirectCall& call, std::chrono::system_clock::time_point deadline,
+            std::chrono::steady_clock::time_point arrived) {
+  const auto left = deadline - std::chrono::system_clock::now();
+  if (left <= left.zero()) return true;
+  return call.cancelled() && left < (std::chrono::steady_clock::now() - arrived) / 8;
+}
+
+Result<void> ReadMessage(const rpc::DirectCall& call, v1::PredictRequest& request) {
+  const std::string_view message = call.message();
+  if (request.ParseFromArray(message.data(), static_cast<int>(message.size()))) return {};
+  return Error{ErrorCode::kInvalidArgument, "the message is no PredictRequest"};
+}
+
 }  // namespace
 
 InferenceHandler::InferenceHandler(Predictor& predictor, const ModelTable& table,
@@ -42,20 +56,21 @@ InferenceHandler::~InferenceHandler() {
   under_way_.Wait();
 }
 
-grpc::ServerUnaryReactor* InferenceHandler::Predict(grpc::CallbackServerContext* context,
-                                                    const v1::PredictRequest* request,
-                                                    v1::PredictResponse* response) {
-  TakeShortTurns();
-  auto* reactor = context->DefaultReactor();
-  Job job{context, request, response, reactor, std::chrono::steady_clock::now()};
+rpc::DirectMethod InferenceHandler::DirectPredict() {
+  return {.path = "/tidewheel.inference.v1.InferenceService/Predict",
+          .handle = [this](std::shared_ptr<rpc::DirectCall> call) { Predict(std::move(call)); }};
+}
+
+void InferenceHandler::Predict(std::shared_ptr<rpc::DirectCall> call) {
+  auto job = std::make_shared<Asked>();
+  job->call = std::move(call);
   const bool begun = under_way_.TryBegin(most_under_way_);
-  if (!begun || !queue_.TryPush(std::move(job))) {
-    if (!begun) under_way_.Begin();
-    Refuse(job, {ErrorCode::kResourceExhausted,
-                 std::to_string(most_under_way_) +
-                     " predictions are under way already; send it again later"});
-  }
-  return reactor;
+  Job queued = job;
+  if (begun && queue_.TryPush(std::move(queued))) return;
+  if (!begun) under_way_.Begin();
+  Refuse(job, {ErrorCode::kResourceExhausted,
+               std::to_string(most_under_way_) +
+                   " predictions are under way already; send it again later"});
 }
 
 void InferenceHandler::Work(std::stop_token stop) {
@@ -67,37 +82,44 @@ void InferenceHandler::Work(std::stop_token stop) {
 }
 
 void InferenceHandler::Refuse(const Job& job, const Error& why) {
-  if (auto request = FromProto(*job.request)) {
-    request->arrived = job.arrived;
-    predictor_.Refused(*request, why.code);
+  if (ReadMessage(*job->call, job->request)) {
+    if (auto request = FromProto(job->request)) {
+      request->arrived = job->arrived;
+      predictor_.Refused(*request, why.code);
+    }
   }
-  Finish(job, rpc::ToGrpcStatus(why));
+  Fail(job, rpc::ToGrpcStatus(why));
 }
 
-void InferenceHandler::Finish(const Job& job, const grpc::Status& status) {
-  job.reactor->Finish(status);
+void InferenceHandler::Fail(const Job& job, const grpc::Status& status) {
+  job->call->Refuse(status);
   under_way_.End();
 }
 
 void InferenceHandler::Run(const Job& job) {
-  const auto deadline = job.context->deadline();
-  // First, because gRPC cancels what is late: that its time passed in our queue is our doing.
-  if (deadline < std::chrono::system_clock::now()) {
+  const auto deadline = job->call->deadline();
+  // First, because a client takes back what is late: that its time passed in our queue is our
+  // doing.
+  if (deadline && IsLate(*job->call, *deadline, job->arrived)) {
     return Refuse(
         job, {ErrorCode::kDeadlineExceeded, "the deadline passed while the prediction waited"});
   }
-  if (job.context->IsCancelled()) return Finish(job, grpc::Status::CANCELLED);
-  auto request = FromProto(*job.request);
-  if (!request) return Finish(job, rpc::ToGrpcStatus(request.error()));
-  request->arrived = job.arrived;
-  if (deadline != std::chrono::system_clock::time_point::max()) request->terms.deadline = deadline;
-  request->terms.cancelled = [context = job.context] { return context->IsCancelled(); };
+  if (job->call->cancelled()) return Fail(job, grpc::Status::CANCELLED);
+  if (const auto read = ReadMessage(*job->call, job->request); !read) {
+    return Fail(job, rpc::ToGrpcStatus(read.error()));
+  }
+  auto request = FromProto(job->request);
+  if (!request) return Fail(job, rpc::ToGrpcStatus(request.error()));
+  request->arrived = job->arrived;
+  request->terms.deadline = deadline;
+  request->terms.cancelled = [job] { return job->call->cancelled(); };
 
   predictor_.Predict(*std::move(request), [this, job](Result<PredictResult> result) {
-    if (!result) return Finish(job, rpc::ToGrpcStatus(result.error()));
-    ToProto(*result, job.response);
-    job.reactor->Finish(grpc::Status::OK);
-    // From here on the request is gRPC's no more: what follows has copies.
+    if (!result) return Fail(job, rpc::ToGrpcStatus(result.error()));
+    v1::PredictResponse response;
+    ToProto(*result, &response);
+    job->call->Answer(rpc::MessageParts::Of(response.SerializeAsString()));
+    // After the answer, and from copies of what the request held.
     predictor_.AfterAnswer(std::move(result->follow_up));
     under_way_.End();
   });

@@ -13,12 +13,13 @@
 #include "tidewheel/inference/domain/under_way.h"
 #include "tidewheel/inference/explaining/explain_queue.h"
 #include "tidewheel/inference/v1/inference_service.grpc.pb.h"
+#include "tidewheel/rpc/direct_call.h"
 
 namespace tidewheel::inference {
 
-/// The rpcs of inference: callbacks that never block. Predictions wait in a bounded queue for a
-/// worker that decodes their pictures, and then, without a thread of theirs, for the model; one
-/// whose caller has gone or whose deadline has passed is not run.
+/// The rpcs of inference: none blocks. Predictions, whose calls are direct, wait in a bounded queue
+/// for a worker that decodes their pictures, and then, without a thread of theirs, for the model;
+/// one whose caller has gone or whose deadline has passed is not run.
 class InferenceHandler final : public v1::InferenceService::CallbackService {
  public:
   struct Options {
@@ -31,9 +32,8 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
                    const Clock& clock, const Options& options);
   ~InferenceHandler() override;
 
-  grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context,
-                                    const v1::PredictRequest* request,
-                                    v1::PredictResponse* response) override;
+  /// Predict, to be handed to the server beside this service (rpc::ServerOptions).
+  rpc::DirectMethod DirectPredict();
   grpc::ServerUnaryReactor* RecordOutcomes(grpc::CallbackServerContext* context,
                                            const v1::RecordOutcomesRequest* request,
                                            v1::RecordOutcomesResponse* response) override;
@@ -45,19 +45,19 @@ class InferenceHandler final : public v1::InferenceService::CallbackService {
                                              v1::ListLoadedModelsResponse* response) override;
 
  private:
-  /// A prediction that waits; all of it is gRPC's until Finish.
-  struct Job {
-    grpc::CallbackServerContext* context = nullptr;
-    const v1::PredictRequest* request = nullptr;
-    v1::PredictResponse* response = nullptr;
-    grpc::ServerUnaryReactor* reactor = nullptr;
-    std::chrono::steady_clock::time_point arrived{};
+  /// A prediction under way.
+  struct Asked {
+    std::shared_ptr<rpc::DirectCall> call{};
+    std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
+    v1::PredictRequest request{};  // Once its turn has come.
   };
+  using Job = std::shared_ptr<Asked>;
 
+  void Predict(std::shared_ptr<rpc::DirectCall> call);
   void Work(std::stop_token stop);
   /// Asks the model; the answer finishes the call, then hands on what follows it.
   void Run(const Job& job);
-  void Finish(const Job& job, const grpc::Status& status);
+  void Fail(const Job& job, const grpc::Status& status);
   /// Tells of a call that was not tried because of us, and finishes it.
   void Refuse(const Job& job, const Error& why);
 

@@ -40,6 +40,8 @@ struct InferRequest {
   std::optional<std::chrono::system_clock::time_point> deadline{};
   /// Asked when the request's turn comes: true leaves it out.
   std::function<bool()> cancelled{};
+  /// Requests that were read together, this one among them.
+  std::size_t came_with = 1;
   /// Where the phase "queue" begins.
   std::chrono::steady_clock::time_point arrived = std::chrono::steady_clock::now();
   /// Keeps alive what `inputs` view.

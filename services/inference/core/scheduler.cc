@@ -320,7 +320,9 @@ bool Scheduler::Submit(InferRequest& request, ModelServer::Answered& answered) {
 
   const nanoseconds cost = may_run_inline_ ? cost_.Of(rows) : nanoseconds{0};
   const bool cheap = cost.count() > 0 && cost <= options_.inline_limit;
-  if (cheap && queued_.load() == 0) {
+  const bool alone = request.came_with <= 1 ||
+                     cost * static_cast<std::int64_t>(request.came_with) <= options_.together_limit;
+  if (cheap && alone && queued_.load() == 0) {
     if (Slot* const slot = TakeSlot()) {
       const SteadyTime start = Now();
       RunInline(*slot, request, answered, rows, start);
@@ -359,7 +361,7 @@ bool Scheduler::Submit(InferRequest& request, ModelServer::Answered& answered) {
       const bool worth_it = options_.batching.max_queue_delay.count() == 0 || may_hurry ||
                             queue_.size() == 1 || queue_.IsWantedSize(queue_.rows());
       wake = worth_it && sleeping_.load() > 0;
-      lead = worth_it && !wake && cheap;
+      lead = worth_it && !wake && cheap && alone;
     }
   }
   if (wake) wake_.notify_one();

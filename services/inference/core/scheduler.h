@@ -40,6 +40,9 @@ struct SchedulerOptions {
   std::size_t queue_calls = 0;
   /// A call that costs at most this runs on the caller's thread when nothing waits; 0: never.
   std::chrono::nanoseconds inline_limit{200'000};
+  /// Of calls that were read together: what all of them may cost, one after the other, before they
+  /// are rather gathered.
+  std::chrono::nanoseconds together_limit{50'000};
   /// How long a caller's thread goes on with what queued up while it ran; then a thread of the
   /// scheduler takes over.
   std::chrono::nanoseconds inline_turn{1'000'000};

@@ -149,6 +149,25 @@ TEST(SchedulerTest, ACheapModelRunsOnTheCallersThreadWhenNothingWaits) {
   EXPECT_EQ(running.scheduler->Statistics().ran_inline, 1U);
 }
 
+TEST(SchedulerTest, CallsThatCameTogetherRunOnTheCallersThreadOnlyWhileAllOfThemAreCheap) {
+  for (const bool cheap : {true, false}) {
+    std::thread::id ran;
+    Running running({.takes = microseconds{20},
+                     .seen = [&](std::span<const Tensor>) { ran = std::this_thread::get_id(); }},
+                    {.max_batch_size = 8,
+                     .inline_limit = std::chrono::seconds{10},
+                     .together_limit = cheap ? std::chrono::nanoseconds{std::chrono::seconds{10}}
+                                             : std::chrono::nanoseconds{microseconds{30}}});
+    ASSERT_TRUE(running.scheduler->RunAlone(Asking(1).inputs).ok());
+    Answers answers;
+    InferRequest request = Asking(2);
+    request.came_with = 2;
+    ASSERT_TRUE(running.Submit(std::move(request), answers.At(0)));
+    answers.Await(1);
+    EXPECT_EQ(ran == std::this_thread::get_id(), cheap);
+  }
+}
+
 TEST(SchedulerTest, AModelThatIsNotCheapNeverRunsOnTheCallersThread) {
   std::thread::id ran;
   Running running({.takes = microseconds{300},

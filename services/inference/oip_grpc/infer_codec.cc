@@ -588,14 +588,6 @@ constexpr std::size_t kCopiedBytes = 16 * 1'024;
 
 }  // namespace
 
-std::string EncodedAnswer::Joined() const {
-  std::string all;
-  for (const Part& part : parts) {
-    all += part.data.empty() ? std::string_view(text).substr(part.at, part.size) : part.data;
-  }
-  return all;
-}
-
 Result<void> EncodeInferResponse(const InferResponse& response, const AnswerForm& form,
                                  const SharedMemoryTable& regions, EncodedAnswer& out) {
   out.text.clear();

@@ -10,6 +10,7 @@
 #include "tidewheel/inference/core/model_server.h"
 #include "tidewheel/inference/core/request_parameters.h"
 #include "tidewheel/inference/core/shared_memory.h"
+#include "tidewheel/rpc/direct_call.h"
 
 namespace tidewheel::inference {
 
@@ -36,20 +37,8 @@ Result<void> ParseInferRequest(std::string_view message, const SharedMemoryTable
 /// Where the first raw input lies in a message that begins with `beginning`; 0: it is not seen.
 std::size_t FirstRawInput(std::string_view beginning);
 
-/// A message in parts that follow each other; the parts view `text` and the tensors.
-struct EncodedAnswer {
-  std::string text{};
-  struct Part {
-    std::size_t at = 0;  // In `text`, when `data` is empty.
-    std::size_t size = 0;
-    std::string_view data{};
-    std::shared_ptr<const void> owner{};
-  };
-  std::vector<Part> parts{};
-
-  /// All of it in one piece.
-  std::string Joined() const;
-};
+/// A message whose parts view tensors.
+using EncodedAnswer = rpc::MessageParts;
 
 /// Writes a ModelInferResponse, or within a stream a ModelStreamInferResponse, and puts what
 /// belongs there into shared memory. An answer with an FP16 or BF16 output is raw. Empties `out`

@@ -6,6 +6,7 @@
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::inference {
+namespace {
 
 std::string RoutingKeyOf(const grpc::ServerContextBase& context) {
   const auto& metadata = context.client_metadata();
@@ -13,6 +14,8 @@ std::string RoutingKeyOf(const grpc::ServerContextBase& context) {
   return found == metadata.end() ? std::string()
                                  : std::string(found->second.data(), found->second.size());
 }
+
+}  // namespace
 
 InferStream::InferStream(grpc::CallbackServerContext& context, ModelServer& models,
                          const SharedMemoryTable& regions, std::size_t window)

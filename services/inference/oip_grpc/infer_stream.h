@@ -1,5 +1,6 @@
 #pragma once
 
+#include <grpcpp/server_context.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/server_callback.h>
 
@@ -15,9 +16,6 @@
 #include "tidewheel/inference/oip_grpc/message_bytes.h"
 
 namespace tidewheel::inference {
-
-/// The routing key that a call's metadata says; empty: none.
-std::string RoutingKeyOf(const grpc::ServerContextBase& context);
 
 /// One ModelStreamInfer: up to `window` requests are worked on at once, and answered in their
 /// order; fewer where answers are large, so that one who does not read them fills no memory.

@@ -1,6 +1,5 @@
 #include "tidewheel/inference/oip_grpc/oip_handler.h"
 
-#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -13,7 +12,6 @@
 #include "tidewheel/inference/oip_grpc/message_bytes.h"
 #include "tidewheel/log/log.h"
 #include "tidewheel/rpc/call.h"
-#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/status.h"
 
 namespace tidewheel::inference {
@@ -43,36 +41,24 @@ Result<void> CheckRepository(const std::string& name) {
 
 /// A ModelInfer under way.
 struct InferCall {
-  ServerUnaryReactor* reactor = nullptr;
-  grpc::ByteBuffer* response = nullptr;
+  std::shared_ptr<rpc::DirectCall> call{};
   const SharedMemoryTable* regions = nullptr;
   Counter* answers = nullptr;
   Counter* refusals = nullptr;
-  rpc::CallMeter* meter = nullptr;
-  std::chrono::steady_clock::time_point began{};
-  MessageBytes message{};
   AnswerForm form{};
 
-  void Finish(const grpc::Status& status) {
-    if (meter != nullptr) {
-      meter->Ended(status.error_code(), std::chrono::steady_clock::now() - began);
-    }
-    reactor->Finish(status);
-  }
-  void Refuse(const Error& error) {
+  void Refuse(const Error& error) const {
     refusals->Add();
-    Finish(rpc::ToGrpcStatus(error));
+    call->Refuse(rpc::ToGrpcStatus(error));
   }
-  void Answer(const Result<InferResponse>& answer) {
+  void Answer(const Result<InferResponse>& answer) const {
     if (!answer) return Refuse(answer.error());
-    thread_local EncodedAnswer encoded;
+    EncodedAnswer encoded;
     if (const auto written = EncodeInferResponse(*answer, form, *regions, encoded); !written) {
       return Refuse(written.error());
     }
     answers->Add();
-    *response = ToByteBuffer(encoded);
-    encoded.parts.clear();  // They keep tensors alive.
-    Finish(grpc::Status::OK);
+    call->Answer(std::move(encoded));
   }
 };
 
@@ -199,42 +185,35 @@ ServerUnaryReactor* OipHandler::ModelMetadata(CallbackServerContext* context,
   return Done(context, {});
 }
 
-ServerUnaryReactor* OipHandler::ModelInfer(CallbackServerContext* context,
-                                           const grpc::ByteBuffer* request,
-                                           grpc::ByteBuffer* response) {
-  TakeShortTurns();
+rpc::DirectMethod OipHandler::DirectInfer() {
+  return {.path = "/inference.GRPCInferenceService/ModelInfer",
+          .handle = [this](std::shared_ptr<rpc::DirectCall> call) { Infer(std::move(call)); },
+          .align_at = &FirstRawInput};
+}
+
+void OipHandler::Infer(std::shared_ptr<rpc::DirectCall> direct) {
   auto call = std::make_unique<InferCall>();
-  auto* const reactor = context->DefaultReactor();
-  call->reactor = reactor;
-  call->response = response;
+  call->call = std::move(direct);
   call->regions = &regions_;
   call->answers = &options_.answers;
   call->refusals = &options_.refusals;
-  if (options_.meter != nullptr) {
-    call->meter = options_.meter;
-    call->began = std::chrono::steady_clock::now();
-    call->meter->Began();
-  }
-  const auto message = call->message.Gather(*request);
+  const rpc::DirectCall& asked = *call->call;
   ReadInferRequest read;
-  const auto parsed =
-      message ? ParseInferRequest(*message, regions_, read) : Result<void>(message.error());
-  if (!parsed) {
-    call->Refuse(parsed.error());
-    return reactor;
-  }
+  const auto parsed = ParseInferRequest(asked.message(), regions_, read);
+  if (!parsed) return call->Refuse(parsed.error());
   call->form = std::move(read.form);
-  const auto deadline = context->deadline();
-  if (deadline != std::chrono::system_clock::time_point::max()) read.request.deadline = deadline;
-  read.request.cancelled = [context] { return context->IsCancelled(); };
-  if (read.request.routing_key.empty()) read.request.routing_key = RoutingKeyOf(*context);
+  read.request.deadline = asked.deadline();
+  read.request.cancelled = [&asked] { return asked.cancelled(); };
+  read.request.came_with = asked.came_with();
+  if (read.request.routing_key.empty()) {
+    read.request.routing_key = asked.Header(kRoutingKeyHeader);
+  }
   // A plain pointer fits into the function's own memory; the answer comes exactly once.
   models_.Infer(std::move(read.request),
                 [under_way = call.release()](Result<InferResponse> answer) {
                   const std::unique_ptr<InferCall> owned(under_way);
                   owned->Answer(answer);
                 });
-  return reactor;
 }
 
 grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* OipHandler::ModelStreamInfer(

@@ -12,16 +12,13 @@
 #include "tidewheel/base/worker.h"
 #include "tidewheel/inference/core/model_server.h"
 #include "tidewheel/inference/core/shared_memory.h"
-
-namespace tidewheel::rpc {
-class CallMeter;
-}  // namespace tidewheel::rpc
+#include "tidewheel/rpc/direct_call.h"
 
 namespace tidewheel::inference {
 
 namespace internal {
-// The generated service with a callback for each rpc, those of inference without messages of
-// protobuf.
+// The generated service with a callback for each rpc but ModelInfer, whose calls are direct; that
+// of the stream without messages of protobuf.
 using Oip = ::inference::GRPCInferenceService;
 using OipServerRpcs = Oip::WithCallbackMethod_ServerLive<Oip::WithCallbackMethod_ServerReady<
     Oip::WithCallbackMethod_ModelReady<Oip::WithCallbackMethod_ServerMetadata<Oip::Service>>>>;
@@ -36,8 +33,7 @@ using OipSystemMemoryRpcs = Oip::WithCallbackMethod_SystemSharedMemoryStatus<
 using OipCudaMemoryRpcs =
     Oip::WithCallbackMethod_CudaSharedMemoryStatus<Oip::WithCallbackMethod_CudaSharedMemoryRegister<
         Oip::WithCallbackMethod_CudaSharedMemoryUnregister<OipSystemMemoryRpcs>>>;
-using OipRpcs = Oip::WithRawCallbackMethod_ModelInfer<
-    Oip::WithRawCallbackMethod_ModelStreamInfer<OipCudaMemoryRpcs>>;
+using OipRpcs = Oip::WithRawCallbackMethod_ModelStreamInfer<OipCudaMemoryRpcs>;
 }  // namespace internal
 
 /// The Open Inference Protocol over gRPC in front of a ModelServer: callbacks that never block.
@@ -56,11 +52,13 @@ class OipHandler final : public internal::OipRpcs {
     std::function<void()> models_changed{};
     Counter& answers = Counter::None();   // To ModelInfer.
     Counter& refusals = Counter::None();  // Errors to it.
-    rpc::CallMeter* meter = nullptr;      // Of ModelInfer, where the server leaves that to us.
   };
 
   OipHandler(ModelServer& models, SharedMemoryTable& regions, Options options);
   ~OipHandler() override;
+
+  /// ModelInfer, to be handed to the server beside this service (rpc::ServerOptions).
+  rpc::DirectMethod DirectInfer();
 
   grpc::ServerUnaryReactor* ServerLive(grpc::CallbackServerContext* context,
                                        const ::inference::ServerLiveRequest* request,
@@ -77,9 +75,6 @@ class OipHandler final : public internal::OipRpcs {
   grpc::ServerUnaryReactor* ModelMetadata(grpc::CallbackServerContext* context,
                                           const ::inference::ModelMetadataRequest* request,
                                           ::inference::ModelMetadataResponse* response) override;
-  grpc::ServerUnaryReactor* ModelInfer(grpc::CallbackServerContext* context,
-                                       const grpc::ByteBuffer* request,
-                                       grpc::ByteBuffer* response) override;
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* ModelStreamInfer(
       grpc::CallbackServerContext* context) override;
   grpc::ServerUnaryReactor* ModelConfig(grpc::CallbackServerContext* context,
@@ -128,6 +123,7 @@ class OipHandler final : public internal::OipRpcs {
   /// Finishes the call with what `work` says, on a thread that may block.
   grpc::ServerUnaryReactor* Later(grpc::CallbackServerContext* context, Work work);
   Result<void> Unload(const std::string& name, bool dependents);
+  void Infer(std::shared_ptr<rpc::DirectCall> call);
 
   ModelServer& models_;
   SharedMemoryTable& regions_;

@@ -103,6 +103,7 @@ class OipHandlerTest : public ::testing::Test {
     rpc::ServerOptions server;
     server.max_message = config::MiB(4);
     server.hot_methods = {"ModelInfer", "ModelStreamInfer"};
+    server.direct_methods = {handler_->DirectInfer()};
     server.other_health = [this](const std::string& name) -> std::optional<bool> {
       const auto ready = models_->ModelReady(name, "");
       return ready ? std::optional(*ready) : std::nullopt;

@@ -167,7 +167,6 @@ OipDoors::OipDoors(const OipSettings& settings, ModelServer& models, metrics::Re
     : settings_(settings),
       models_(models),
       metrics_(metrics),
-      meter_(metrics_, "inference.GRPCInferenceService", "ModelInfer"),
       handler_(models_, regions_,
                OipHandler::Options{
                    .server_version = std::string(CurrentBuild().version),
@@ -176,8 +175,7 @@ OipDoors::OipDoors(const OipSettings& settings, ModelServer& models, metrics::Re
                    .answers = metrics_.Counter("tidewheel_inference_grpc_answers_total",
                                                "Answers to ModelInfer over gRPC."),
                    .refusals = metrics_.Counter("tidewheel_inference_grpc_refusals_total",
-                                                "Errors to ModelInfer over gRPC."),
-                   .meter = &meter_}) {}
+                                                "Errors to ModelInfer over gRPC.")}) {}
 
 Result<void> OipDoors::OpenHttp(PlatformRpcs* platform) {
   if (settings_.http_listen.empty()) return {};
@@ -201,14 +199,14 @@ Result<void> OipDoors::OpenHttp(PlatformRpcs* platform) {
   return {};
 }
 
-void OipDoors::AddTo(rpc::ServerOptions& options) const {
+void OipDoors::AddTo(rpc::ServerOptions& options) {
   for (const char* const method :
        {"ModelStreamInfer", "ServerLive", "ServerReady", "ModelReady", "ServerMetadata",
         "ModelMetadata", "ModelConfig", "ModelStatistics"}) {
     options.hot_methods.emplace_back(method);
   }
   options.hot_methods.emplace_back("ModelInfer");
-  options.lean_methods.emplace_back("ModelInfer");
+  options.direct_methods.push_back(handler_.DirectInfer());
   options.other_health_changed = changed_;
   options.other_health = [models = &models_](const std::string& name) -> std::optional<bool> {
     const auto ready = models->ModelReady(name, "");

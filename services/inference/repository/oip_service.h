@@ -19,7 +19,6 @@
 #include "tidewheel/inference/oip_grpc/oip_handler.h"
 #include "tidewheel/inference/oip_http/oip_http_server.h"
 #include "tidewheel/metrics/registry.h"
-#include "tidewheel/rpc/call_meter.h"
 #include "tidewheel/rpc/server.h"
 #include "tidewheel/serving/engine.h"
 
@@ -104,7 +103,7 @@ class OipDoors {
   OipHandler& handler() { return handler_; }
   /// What the gRPC server has to know: whom health asks, and when to ask again because a client has
   /// loaded or unloaded a model, whichever door it came by; which methods are frequent.
-  void AddTo(rpc::ServerOptions& options) const;
+  void AddTo(rpc::ServerOptions& options);
   /// Where the settings name an address. kUnavailable: it cannot be bound.
   Result<void> OpenHttp(PlatformRpcs* platform);
   /// "127.0.0.1:8000"; empty without HTTP.
@@ -116,7 +115,6 @@ class OipDoors {
   metrics::Registry& metrics_;
   const std::shared_ptr<Pause> changed_ = std::make_shared<Pause>();
   SharedMemoryTable regions_;
-  rpc::CallMeter meter_;
   OipHandler handler_;
   std::unique_ptr<OipHttpServer> http_;
 };

@@ -209,7 +209,7 @@ class Door {
        const Clock& clock, const InferenceHandler::Options& options, metrics::Registry& metrics)
       : explanations_(explainable, {}, {}),
         handler_(predictor, table, explanations_, clock, options),
-        server_(rpc::ServerOptions{}, metrics) {
+        server_({.direct_methods = {handler_.DirectPredict()}}, metrics) {
     server_.Add(handler_);
     EXPECT_TRUE(server_.Start().ok());
     stub_ = v1::InferenceService::NewStub(rpc::OpenChannel(server_.address()));
