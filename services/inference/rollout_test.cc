@@ -308,12 +308,17 @@ TEST_F(RolloutTest, WhatFindsNoRoomOrNoTimeIsToldAsFailed) {
   call("in-work", seconds(20));
   gate.WaitForOne();
   // One of these takes the only place that is left, for as long as its time lasts.
-  call("one", milliseconds(500));
-  call("other", milliseconds(500));
+  constexpr seconds kTime{3};
+  call("one", kTime);
+  call("other", kTime);
   ASSERT_TRUE(testing::Eventually(seconds(20), [&] { return !sink_.told().empty(); }));
+  // A deadline comes as what is left, and counts from where it is read: by now both were.
+  const auto over = std::chrono::system_clock::now() + kTime;
   EXPECT_EQ(sink_.told()[0].error, ErrorCode::kResourceExhausted);
   EXPECT_EQ(sink_.told()[0].model_version_id, "id-1");
   callers.erase(callers.begin() + 1, callers.end());  // Both have an answer: no room, no time.
+  ASSERT_TRUE(testing::Eventually(seconds(20),
+                                  [&] { return std::chrono::system_clock::now() > over; }));
 
   gate.Open();
   ASSERT_TRUE(testing::Eventually(seconds(20), [&] { return sink_.told().size() == 3; }));
