@@ -10,6 +10,11 @@ MessageParts MessageParts::Of(std::string text) {
   return message;
 }
 
+std::string_view MessageParts::View(std::size_t part) const {
+  const Part& its = parts[part];
+  return its.data.empty() ? std::string_view(text).substr(its.at, its.size) : its.data;
+}
+
 std::size_t MessageParts::size() const {
   std::size_t size = 0;
   for (const Part& part : parts) size += part.data.empty() ? part.size : part.data.size();
@@ -19,9 +24,7 @@ std::size_t MessageParts::size() const {
 std::string MessageParts::Joined() const {
   std::string joined;
   joined.reserve(size());
-  for (const Part& part : parts) {
-    joined += part.data.empty() ? std::string_view(text).substr(part.at, part.size) : part.data;
-  }
+  for (std::size_t i = 0; i < parts.size(); ++i) joined += View(i);
   return joined;
 }
 

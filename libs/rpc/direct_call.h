@@ -27,6 +27,8 @@ struct MessageParts {
   /// A message of `text` alone.
   static MessageParts Of(std::string text);
   std::size_t size() const;
+  /// The bytes of parts[part].
+  std::string_view View(std::size_t part) const;
   /// All of it in one piece.
   std::string Joined() const;
 };

@@ -317,8 +317,8 @@ TEST_F(RolloutTest, WhatFindsNoRoomOrNoTimeIsToldAsFailed) {
   EXPECT_EQ(sink_.told()[0].error, ErrorCode::kResourceExhausted);
   EXPECT_EQ(sink_.told()[0].model_version_id, "id-1");
   callers.erase(callers.begin() + 1, callers.end());  // Both have an answer: no room, no time.
-  ASSERT_TRUE(testing::Eventually(seconds(20),
-                                  [&] { return std::chrono::system_clock::now() > over; }));
+  ASSERT_TRUE(
+      testing::Eventually(seconds(20), [&] { return std::chrono::system_clock::now() > over; }));
 
   gate.Open();
   ASSERT_TRUE(testing::Eventually(seconds(20), [&] { return sink_.told().size() == 3; }));

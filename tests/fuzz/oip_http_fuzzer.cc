@@ -21,6 +21,7 @@ namespace {
 using tidewheel::fuzz::Must;
 namespace inference = tidewheel::inference;
 namespace http = tidewheel::inference::http;
+namespace net = tidewheel::net;
 
 constexpr std::size_t kMostBody = std::size_t{1} << 20;
 
@@ -31,7 +32,7 @@ const inference::SharedMemoryTable& Regions() {
 
 tidewheel::Result<inference::InferCall> Read(std::string_view json, std::string_view binary,
                                              std::optional<std::size_t> length) {
-  auto body = std::make_shared<http::Body>();
+  auto body = std::make_shared<net::AlignedBytes>();
   if (length) body->AlignAt(*length);
   body->Append(json);
   body->Append(binary);
@@ -92,7 +93,7 @@ void ReadCall(std::string_view body, std::optional<std::size_t> json_length) {
 }
 
 void ReadOtherBodies(std::string_view text) {
-  http::Body body;
+  net::AlignedBytes body;
   body.Append(text);
   const auto ready = inference::ReadReadyOnly(body.view());
   const auto load = inference::ReadLoadCall(body.view());
@@ -115,7 +116,7 @@ void ReadWire(std::string_view wire, std::size_t step) {
   if (used == 0) return;
   (void)http::SplitPath(head.path);
   std::string_view rest = wire.substr(used);
-  http::Body body;
+  net::AlignedBytes body;
   if (head.chunked) {
     http::ChunkReader chunks;
     while (!rest.empty() && !chunks.done()) {
@@ -133,7 +134,7 @@ void ReadWire(std::string_view wire, std::size_t step) {
   }
   const auto coding = http::ParseCoding(head.Find("content-encoding"));
   if (!coding) return;
-  http::Body unpacked;
+  net::AlignedBytes unpacked;
   if (!http::Unpack(*coding, body.view(), kMostBody, &unpacked)) {
     Must(unpacked.size() <= kMostBody + 1);
     return;
@@ -162,10 +163,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       ReadWire(rest, std::size_t{1} + data[1] % 64);
       break;
     case 4: {
-      http::Body unpacked;
+      net::AlignedBytes unpacked;
       const auto coding = data[1] % 2 == 0 ? http::Coding::kGzip : http::Coding::kDeflate;
       if (http::Unpack(coding, rest, kMostBody, &unpacked)) {
-        http::Body again;
+        net::AlignedBytes again;
         const std::string packed =
             http::Pack(coding, http::Response{.body = std::string(unpacked.view())});
         Must(http::Unpack(coding, packed, kMostBody, &again).ok());

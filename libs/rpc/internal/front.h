@@ -17,6 +17,9 @@
 
 namespace tidewheel::rpc {
 
+class FrontLoop;
+struct FrontShared;
+
 /// Told around every direct call; from any thread.
 class DirectObserver {
  public:
@@ -64,18 +67,11 @@ class Front {
   void Shutdown();
 
  private:
-  struct Load;
-  struct Passed;
-  struct Shared;
-  class Loop;
-  class Connection;
-  struct Stream;
-  class Call;
   Front();
 
   std::vector<std::string> addresses_;
-  std::unique_ptr<Shared> shared_;
-  std::vector<std::unique_ptr<Loop>> loops_;  // Last: their threads use the rest.
+  std::unique_ptr<FrontShared> shared_;
+  std::vector<std::unique_ptr<FrontLoop>> loops_;  // Last: their threads use the rest.
 };
 
 }  // namespace tidewheel::rpc

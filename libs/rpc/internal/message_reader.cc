@@ -1,82 +1,37 @@
 #include "tidewheel/rpc/internal/message_reader.h"
 
-#include <zlib.h>
-
 #include <algorithm>
-#include <array>
 #include <cstring>
+#include <string>
 #include <utility>
+
+#include "tidewheel/net/inflate.h"
 
 namespace tidewheel::rpc {
 namespace {
 
 constexpr std::size_t kAtOnce = std::size_t{1} << 20;
 
-class Inflater {
- public:
-  Inflater() { ready_ = ::inflateInit2(&stream_, 15 + 32) == Z_OK; }  // gzip or zlib.
-  ~Inflater() { ::inflateEnd(&stream_); }
-  Inflater(const Inflater&) = delete;
-  Inflater& operator=(const Inflater&) = delete;
-  bool ready() const { return ready_; }
-  z_stream& stream() { return stream_; }
-
- private:
-  z_stream stream_{};
-  bool ready_ = false;
-};
-
-Result<AlignedBytes> Unpack(std::string_view packed, std::size_t most_bytes,
-                            MessageReader::AlignHook align_at) {
-  const Error broken{ErrorCode::kInternal, "the request's message cannot be decompressed"};
-  Inflater inflater;
-  if (!inflater.ready()) return broken;
-  z_stream& stream = inflater.stream();
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));
-  stream.avail_in = static_cast<uInt>(packed.size());
-  AlignedBytes bytes;
-  std::array<char, 16 * 1'024> part{};
-  int state = Z_OK;
-  while (state == Z_OK) {
-    stream.next_out = reinterpret_cast<Bytef*>(part.data());
-    stream.avail_out = static_cast<uInt>(part.size());
-    state = ::inflate(&stream, Z_NO_FLUSH);
-    const std::string_view got(part.data(), part.size() - stream.avail_out);
-    if (state != Z_OK && state != Z_STREAM_END) return broken;
-    if (bytes.size() + got.size() > most_bytes) {
+Result<net::AlignedBytes> Unpack(std::string_view packed, std::string_view coding,
+                                 std::size_t most_bytes) {
+  const auto packing = coding == "gzip" ? net::Packing::kGzip : net::Packing::kDeflate;
+  net::AlignedBytes bytes;
+  const auto unpacked = net::Inflate(packing, packed, most_bytes, &bytes);
+  if (unpacked) return bytes;
+  switch (unpacked.error().code) {
+    case ErrorCode::kOutOfRange:
       return Error{ErrorCode::kResourceExhausted, "Received message larger than max (more than " +
                                                       std::to_string(most_bytes) +
                                                       " bytes unpacked)"};
-    }
-    if (bytes.size() == 0 && align_at != nullptr) bytes.AlignAt(align_at(got));
-    if (bytes.room() < got.size() &&
-        !bytes.Reserve(std::max(bytes.size() + got.size(), 2 * bytes.size()))) {
+    case ErrorCode::kResourceExhausted:
       return Error{ErrorCode::kResourceExhausted, "no memory for the request's message"};
-    }
-    bytes.Append(got);
-    if (state == Z_OK && got.empty() && stream.avail_in == 0) return broken;
+    default:
+      return Error{ErrorCode::kInternal,
+                   "the request's message cannot be unpacked: " + unpacked.error().message};
   }
-  return bytes;
 }
 
 }  // namespace
-
-bool AlignedBytes::Reserve(std::size_t size) {
-  if (size <= room_) return true;
-  const std::size_t whole = (shift_ + size + kAlignment - 1) / kAlignment * kAlignment;
-  std::unique_ptr<char, Free> larger(static_cast<char*>(std::aligned_alloc(kAlignment, whole)));
-  if (larger == nullptr) return false;
-  if (size_ > 0) std::memcpy(larger.get() + shift_, bytes_.get() + shift_, size_);
-  bytes_ = std::move(larger);
-  room_ = size;
-  return true;
-}
-
-void AlignedBytes::Append(std::string_view bytes) {
-  if (bytes.empty()) return;
-  std::memcpy(bytes_.get() + shift_ + size_, bytes.data(), bytes.size());
-  size_ += bytes.size();
-}
 
 grpc::Status MessageReader::ReadPrefix(std::string_view& data) {
   const std::size_t take = std::min(data.size(), sizeof prefix_ - prefix_size_);
@@ -112,7 +67,7 @@ grpc::Status MessageReader::Read(std::string_view& data) {
     message_.AlignAt(align_at_(data.substr(0, take)));
   }
   if (message_.room() < take &&
-      !message_.Reserve(
+      !message_.TryReserve(
           std::min(expected_, std::max({kAtOnce, message_.size() + take, 2 * message_.size()})))) {
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "no memory for the request's message"};
   }
@@ -122,15 +77,15 @@ grpc::Status MessageReader::Read(std::string_view& data) {
   return grpc::Status::OK;
 }
 
-Result<AlignedBytes> MessageReader::Take(std::string_view coding) {
-  AlignedBytes message = std::exchange(message_, AlignedBytes());
+Result<net::AlignedBytes> MessageReader::Take(std::string_view coding) {
+  net::AlignedBytes message = std::exchange(message_, net::AlignedBytes());
   complete_ = false;
   prefix_size_ = 0;
   if (!packed_) return message;
   if (coding.empty() || coding == "identity") {
     return Error{ErrorCode::kInternal, "a message came packed without a grpc-encoding"};
   }
-  return Unpack(message.view(), most_bytes_, align_at_);
+  return Unpack(message.view(), coding, most_bytes_);
 }
 
 bool IsKnownCoding(std::string_view coding) {

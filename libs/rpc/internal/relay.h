@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "tidewheel/rpc/internal/front_mail.h"
+#include "tidewheel/rpc/internal/front_letter.h"
 
 namespace tidewheel::rpc {
 

@@ -161,6 +161,9 @@ class OipHandlerTest : public ::testing::Test {
   }
 
   tidewheel::testing::TempFolder folder_;
+  // What a model at work may touch: before the models.
+  Gate gate_;
+  std::atomic<int> ran_ = 0;
   PlusVersionLoader loader_;
   metrics::Registry metrics_{"inference"};
   std::optional<RepositoryServer> models_;
@@ -364,16 +367,14 @@ TEST_F(OipHandlerTest, WhatFailsInTheEngineIsInternalAndSaysNoMore) {
 
 TEST_F(OipHandlerTest, ADeadlineEndsTheWaitAndTheRequestIsNeverRun) {
   Open(RepositoryServer::Mode::kExplicit, false);
-  Gate gate;
-  std::atomic<int> ran = 0;
-  PutPlus(1, {.gate = &gate, .seen = [&](std::span<const Tensor>) { ++ran; }});
-  const int before = ran;
-  gate.Shut();
+  PutPlus(1, {.gate = &gate_, .seen = [this](std::span<const Tensor>) { ++ran_; }});
+  const int before = ran_;
+  gate_.Shut();
   std::jthread first([&] {
     ::inference::ModelInferResponse response;
     EXPECT_TRUE(Infer(PlusRequest(1), &response).ok());
   });
-  ASSERT_TRUE(tidewheel::testing::Eventually(seconds(60), [&] { return ran > before; }));
+  ASSERT_TRUE(tidewheel::testing::Eventually(seconds(60), [&] { return ran_ > before; }));
   ::inference::ModelInferResponse response;
   rpc::ClientContextWithDeadline context(milliseconds(200));
   const auto late = stub_->ModelInfer(&context, PlusRequest(2), &response);
@@ -381,29 +382,27 @@ TEST_F(OipHandlerTest, ADeadlineEndsTheWaitAndTheRequestIsNeverRun) {
               ::testing::AnyOf(grpc::DEADLINE_EXCEEDED, grpc::RESOURCE_EXHAUSTED));
   // For the server the time began when the call came, which was before now.
   std::this_thread::sleep_for(milliseconds(200));
-  gate.Open();
+  gate_.Open();
   first.join();
   ASSERT_TRUE(Infer(PlusRequest(3), &response).ok());
-  EXPECT_EQ(ran - before, 2);
+  EXPECT_EQ(ran_ - before, 2);
 }
 
 TEST_F(OipHandlerTest, ACancelledRequestLeavesItsPlace) {
   Open(RepositoryServer::Mode::kExplicit, false);
-  Gate gate;
-  std::atomic<int> ran = 0;
-  PutPlus(1, {.gate = &gate, .seen = [&](std::span<const Tensor>) { ++ran; }});
+  PutPlus(1, {.gate = &gate_, .seen = [this](std::span<const Tensor>) { ++ran_; }});
   const auto statistics = [&] { return models_->Statistics("plus", "").value()[0]; };
   // The client is told of its own cancellation before the server is: an attempt whose gate opens
   // in between runs both requests, and then none of them counts as cancelled.
   const auto leaves_its_place = [&] {
-    const int before = ran;
+    const int before = ran_;
     const auto cancelled_before = statistics().cancelled;
-    gate.Shut();
+    gate_.Shut();
     std::jthread first([&] {
       ::inference::ModelInferResponse response;
       EXPECT_TRUE(Infer(PlusRequest(1), &response).ok());
     });
-    EXPECT_TRUE(tidewheel::testing::Eventually(seconds(60), [&] { return ran > before; }));
+    EXPECT_TRUE(tidewheel::testing::Eventually(seconds(60), [&] { return ran_ > before; }));
     grpc::ClientContext context;
     grpc::Status status;
     std::jthread second([&] {
@@ -415,12 +414,12 @@ TEST_F(OipHandlerTest, ACancelledRequestLeavesItsPlace) {
     context.TryCancel();
     second.join();
     EXPECT_EQ(status.error_code(), grpc::CANCELLED);
-    gate.Open();
+    gate_.Open();
     first.join();
     EXPECT_TRUE(tidewheel::testing::Eventually(seconds(60), [&] {
-      return ran - before + static_cast<int>(statistics().cancelled - cancelled_before) == 2;
+      return ran_ - before + static_cast<int>(statistics().cancelled - cancelled_before) == 2;
     }));
-    return ran - before == 1;
+    return ran_ - before == 1;
   };
   EXPECT_TRUE(tidewheel::testing::Eventually(seconds(60), leaves_its_place));
 }
@@ -480,17 +479,16 @@ TEST_F(OipHandlerTest, AStreamAnswersInOrderAndGoesOnAfterAFailure) {
 
 TEST_F(OipHandlerTest, ACancelledStreamEndsWithRequestsUnderWay) {
   Open(RepositoryServer::Mode::kExplicit, false);
-  Gate gate;
-  PutPlus(1, {.gate = &gate});
-  gate.Shut();
+  PutPlus(1, {.gate = &gate_});
+  gate_.Shut();
   grpc::ClientContext context;
   const auto stream = stub_->ModelStreamInfer(&context);
-  const int before = gate.arrivals();
+  const int before = gate_.arrivals();
   for (int i = 0; i < 20; ++i) ASSERT_TRUE(stream->Write(PlusRequest(1)));
-  gate.AwaitArrivals(before + 1);
+  gate_.AwaitArrivals(before + 1);
   context.TryCancel();
   EXPECT_EQ(stream->Finish().error_code(), grpc::CANCELLED);
-  gate.Open();
+  gate_.Open();
   ::inference::ModelInferResponse response;
   EXPECT_TRUE(Infer(PlusRequest(1), &response).ok());
 }

@@ -8,15 +8,13 @@
 #include <memory>
 #include <optional>
 
+#include "tidewheel/net/inflate.h"
+
 namespace tidewheel::inference::http {
 namespace {
 
 constexpr int kWindow = 15;
 constexpr int kGzipWindow = kWindow + 16;
-
-Error Broken(const std::string& what) {
-  return {ErrorCode::kInvalidArgument, "the compressed body " + what};
-}
 
 Bytef* In(std::string_view bytes) {
   return const_cast<Bytef*>(reinterpret_cast<const Bytef*>(bytes.data()));
@@ -24,44 +22,6 @@ Bytef* In(std::string_view bytes) {
 
 uInt AtMost(std::size_t size) {
   return static_cast<uInt>(std::min<std::size_t>(size, std::numeric_limits<uInt>::max()));
-}
-
-Result<void> Inflate(int window, bool members, std::string_view packed, std::size_t most_bytes,
-                     Body* unpacked) {
-  z_stream stream{};
-  if (inflateInit2(&stream, window) != Z_OK) {
-    return Error{ErrorCode::kInternal, "zlib cannot begin"};
-  }
-  const std::unique_ptr<z_stream, decltype(&inflateEnd)> owned(&stream, &inflateEnd);
-  std::size_t used = 0;
-  while (true) {
-    // One byte more than allowed tells too much from just enough.
-    const std::size_t left = most_bytes + 1 - unpacked->size();
-    const std::size_t room = std::min(left, std::max<std::size_t>(16 * 1'024, unpacked->size()));
-    char* to = unpacked->Room(room);
-    stream.next_out = reinterpret_cast<Bytef*>(to);
-    stream.avail_out = AtMost(room);
-    stream.next_in = In(packed.substr(used));
-    stream.avail_in = AtMost(packed.size() - used);
-    const uInt in_before = stream.avail_in;
-    const uInt out_before = stream.avail_out;
-    const int status = inflate(&stream, Z_NO_FLUSH);
-    used += in_before - stream.avail_in;
-    unpacked->Grow(out_before - stream.avail_out);
-    if (unpacked->size() > most_bytes) {
-      return Error{ErrorCode::kOutOfRange,
-                   "a body that unpacks to more than " + std::to_string(most_bytes) + " bytes"};
-    }
-    if (status == Z_STREAM_END) {
-      if (used == packed.size()) return {};
-      if (!members || inflateReset(&stream) != Z_OK) return Broken("has something after its end");
-      continue;
-    }
-    if (status != Z_OK && status != Z_BUF_ERROR) return Broken("is broken");
-    if (stream.avail_out == out_before && stream.avail_in == in_before) {
-      return Broken("is cut short");
-    }
-  }
 }
 
 std::string_view Trimmed(std::string_view text) {
@@ -132,7 +92,7 @@ std::string_view Name(Coding coding) {
 }
 
 Result<void> Unpack(Coding coding, std::string_view packed, std::size_t most_bytes,
-                    Body* unpacked) {
+                    net::AlignedBytes* unpacked) {
   switch (coding) {
     case Coding::kIdentity:
       if (packed.size() > most_bytes) {
@@ -142,16 +102,9 @@ Result<void> Unpack(Coding coding, std::string_view packed, std::size_t most_byt
       unpacked->Append(packed);
       return {};
     case Coding::kGzip:
-      return Inflate(kGzipWindow, true, packed, most_bytes, unpacked);
-    case Coding::kDeflate: {
-      // A zlib header is a multiple of 31 whose low half byte is 8.
-      const bool wrapped =
-          packed.size() >= 2 && (packed[0] & 0x0f) == 8 &&
-          (static_cast<unsigned char>(packed[0]) * 256U + static_cast<unsigned char>(packed[1])) %
-                  31 ==
-              0;
-      return Inflate(wrapped ? kWindow : -kWindow, false, packed, most_bytes, unpacked);
-    }
+      return net::Inflate(net::Packing::kGzip, packed, most_bytes, unpacked);
+    case Coding::kDeflate:
+      return net::Inflate(net::Packing::kDeflate, packed, most_bytes, unpacked);
   }
   return Error{ErrorCode::kInternal, "no such coding"};
 }

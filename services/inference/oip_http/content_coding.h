@@ -6,6 +6,7 @@
 
 #include "tidewheel/base/result.h"
 #include "tidewheel/inference/oip_http/http_message.h"
+#include "tidewheel/net/aligned_bytes.h"
 
 namespace tidewheel::inference::http {
 
@@ -18,10 +19,9 @@ Coding ChooseCoding(std::string_view accept_encoding);
 /// "gzip", "deflate".
 std::string_view Name(Coding coding);
 
-/// Appends what `packed` holds. "deflate" is the zlib format, or the raw one that some clients
-/// send. kInvalidArgument: broken, cut short, or followed by something. kOutOfRange: more than
-/// `most_bytes`.
-Result<void> Unpack(Coding coding, std::string_view packed, std::size_t most_bytes, Body* unpacked);
+/// Appends what `packed` holds; errors as of net::Inflate.
+Result<void> Unpack(Coding coding, std::string_view packed, std::size_t most_bytes,
+                    net::AlignedBytes* unpacked);
 
 /// The whole answer in one piece, packed at the lowest level.
 std::string Pack(Coding coding, const Response& response);

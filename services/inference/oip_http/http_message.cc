@@ -131,31 +131,6 @@ std::optional<Refusal> Interpret(Head* head) {
 
 }  // namespace
 
-void Body::AlignAt(std::size_t place) {
-  if (!bytes_) lead_ = (kAlignment - place % kAlignment) % kAlignment;
-}
-
-void Body::Reserve(std::size_t bytes) {
-  if (bytes <= capacity_) return;
-  std::unique_ptr<char, Free> larger(
-      static_cast<char*>(::operator new (lead_ + bytes + kPadding, std::align_val_t{kAlignment})));
-  if (size_ > 0) std::memcpy(larger.get() + lead_, data(), size_);
-  std::memset(larger.get() + lead_ + bytes, 0, kPadding);
-  bytes_ = std::move(larger);
-  capacity_ = bytes;
-}
-
-char* Body::Room(std::size_t least) {
-  if (capacity_ - size_ < least || !bytes_) Reserve(std::max(size_ + least, 2 * capacity_));
-  return data() + size_;
-}
-
-void Body::Append(std::string_view bytes) {
-  if (bytes.empty()) return;
-  std::memcpy(Room(bytes.size()), bytes.data(), bytes.size());
-  size_ += bytes.size();
-}
-
 std::string_view Head::Find(std::string_view lower_case_name) const {
   for (const Header& header : headers) {
     if (header.name == lower_case_name) return header.value;
@@ -231,7 +206,7 @@ std::optional<Refusal> ReadHead(std::string_view received, const HeadLimits& lim
 }
 
 std::optional<Refusal> ChunkReader::Read(std::string_view received, std::size_t most_bytes,
-                                         Body* body, std::size_t* used) {
+                                         net::AlignedBytes* body, std::size_t* used) {
   constexpr std::size_t kMostOverhead = 16 * 1'024;
   const Refusal broken{400, "the chunks of the body are broken"};
   std::size_t at = 0;

@@ -3,61 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
-#include "tidewheel/base/result.h"
+#include "tidewheel/net/aligned_bytes.h"
 
 namespace tidewheel::inference::http {
-
-/// A growing piece of memory with room behind its end that may be read. `lead` moves its first byte
-/// so that a byte in its midst falls on a boundary of 64.
-class Body {
- public:
-  /// Bytes after the end that may be read, and are zero or old.
-  static constexpr std::size_t kPadding = 64;
-  static constexpr std::size_t kAlignment = 64;
-
-  Body() = default;
-  Body(Body&& other) noexcept { *this = std::move(other); }
-  Body& operator=(Body&& other) noexcept {
-    bytes_ = std::move(other.bytes_);
-    lead_ = std::exchange(other.lead_, 0);
-    size_ = std::exchange(other.size_, 0);
-    capacity_ = std::exchange(other.capacity_, 0);
-    return *this;
-  }
-
-  /// While it is empty: byte `place` shall lie on a boundary.
-  void AlignAt(std::size_t place);
-  /// Room for so many bytes altogether.
-  void Reserve(std::size_t bytes);
-  void Append(std::string_view bytes);
-  /// At least `least` bytes of room behind the end, to be written and then Grown by what was
-  /// written.
-  char* Room(std::size_t least);
-  void Grow(std::size_t written) { size_ += written; }
-  std::size_t room() const { return capacity_ - size_; }
-
-  char* data() { return bytes_ ? bytes_.get() + lead_ : nullptr; }
-  const char* data() const { return bytes_ ? bytes_.get() + lead_ : nullptr; }
-  std::size_t size() const { return size_; }
-  bool empty() const { return size_ == 0; }
-  std::string_view view() const { return {data(), size_}; }
-
- private:
-  struct Free {
-    void operator()(char* bytes) const { ::operator delete (bytes, std::align_val_t{kAlignment}); }
-  };
-  std::unique_ptr<char, Free> bytes_;
-  std::size_t lead_ = 0;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
-};
 
 /// Request line and headers. Views into `bytes`.
 struct Head {
@@ -105,8 +58,8 @@ std::optional<Refusal> ReadHead(std::string_view received, const HeadLimits& lim
 class ChunkReader {
  public:
   /// Appends to `body` what it finds, and says how many bytes of `received` it used.
-  std::optional<Refusal> Read(std::string_view received, std::size_t most_bytes, Body* body,
-                              std::size_t* used);
+  std::optional<Refusal> Read(std::string_view received, std::size_t most_bytes,
+                              net::AlignedBytes* body, std::size_t* used);
   bool done() const { return state_ == State::kDone; }
 
  private:

@@ -96,7 +96,7 @@ TEST(HttpHeadTest, ATargetMayNameTheServer) {
 /// The body that chunks hold, read in pieces of `step`; nothing when they are refused.
 std::optional<std::string> Chunks(const std::string& received, std::size_t step, int* status) {
   ChunkReader reader;
-  Body body;
+  net::AlignedBytes body;
   std::size_t at = 0;
   *status = 0;
   while (at < received.size() && !reader.done()) {
@@ -137,7 +137,7 @@ TEST(ChunkReaderTest, ChunksOfOneByteWithoutEndAreRefused) {
   std::string tiny;
   for (int i = 0; i < 20'000; ++i) tiny += "1\r\na\r\n";
   ChunkReader reader;
-  Body body;
+  net::AlignedBytes body;
   std::size_t used = 0;
   EXPECT_TRUE(reader.Read(tiny, 1 << 20, &body, &used).has_value());
 }
@@ -151,18 +151,6 @@ TEST(SplitPathTest, PartsAreDecodedAfterTheyAreSplit) {
   EXPECT_EQ(SplitPath("/a%2"), std::nullopt);
   EXPECT_EQ(SplitPath("/a%zz"), std::nullopt);
   EXPECT_EQ(SplitPath("/a%00"), std::nullopt);
-}
-
-TEST(BodyTest, WhatShallLieOnABoundaryDoes) {
-  for (const std::size_t place : {0u, 1u, 63u, 64u, 100u}) {
-    Body body;
-    body.AlignAt(place);
-    body.Append(std::string(place, 'j'));
-    for (int i = 0; i < 100; ++i) body.Append("0123456789");
-    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(body.data() + place) % Body::kAlignment, 0u);
-    EXPECT_EQ(body.size(), place + 1'000);
-    EXPECT_EQ(body.view().substr(place, 10), "0123456789");
-  }
 }
 
 std::string Noise(std::size_t size) {
@@ -180,16 +168,16 @@ TEST(ContentCodingTest, WhatIsPackedUnpacksAgain) {
     response.pieces.push_back({std::string_view(bytes).substr(size / 3 + size / 2), nullptr});
     for (const Coding coding : {Coding::kGzip, Coding::kDeflate}) {
       const std::string packed = Pack(coding, response);
-      Body unpacked;
+      net::AlignedBytes unpacked;
       ASSERT_TRUE(Unpack(coding, packed, size, &unpacked).ok()) << size;
       EXPECT_EQ(unpacked.view(), bytes);
       if (size > 0) {
-        Body small;
+        net::AlignedBytes small;
         EXPECT_EQ(Unpack(coding, packed, size - 1, &small).error().code, ErrorCode::kOutOfRange);
-        Body cut;
+        net::AlignedBytes cut;
         EXPECT_EQ(Unpack(coding, packed.substr(0, packed.size() - 1), size, &cut).error().code,
                   ErrorCode::kInvalidArgument);
-        Body more;
+        net::AlignedBytes more;
         EXPECT_EQ(Unpack(coding, packed + "x", size, &more).error().code,
                   ErrorCode::kInvalidArgument);
       }
@@ -200,14 +188,14 @@ TEST(ContentCodingTest, WhatIsPackedUnpacksAgain) {
 TEST(ContentCodingTest, GzipMayHaveSeveralMembers) {
   const std::string packed =
       Pack(Coding::kGzip, Response{.body = "one "}) + Pack(Coding::kGzip, Response{.body = "two"});
-  Body unpacked;
+  net::AlignedBytes unpacked;
   ASSERT_TRUE(Unpack(Coding::kGzip, packed, 100, &unpacked).ok());
   EXPECT_EQ(unpacked.view(), "one two");
 }
 
 TEST(ContentCodingTest, DeflateWithoutItsWrapperIsTakenToo) {
   const std::string packed = Pack(Coding::kDeflate, Response{.body = "bare deflate, bare deflate"});
-  Body unpacked;
+  net::AlignedBytes unpacked;
   ASSERT_TRUE(Unpack(Coding::kDeflate, packed.substr(2, packed.size() - 6), 100, &unpacked).ok());
   EXPECT_EQ(unpacked.view(), "bare deflate, bare deflate");
 }
@@ -216,7 +204,7 @@ TEST(ContentCodingTest, ABombIsStoppedAtTheLimit) {
   const std::string packed =
       Pack(Coding::kGzip, Response{.body = std::string(std::size_t{50} << 20, '\0')});
   EXPECT_LT(packed.size(), 400'000u);
-  Body unpacked;
+  net::AlignedBytes unpacked;
   EXPECT_EQ(Unpack(Coding::kGzip, packed, 1 << 20, &unpacked).error().code, ErrorCode::kOutOfRange);
   EXPECT_LE(unpacked.size(), (1u << 20) + 1);
 }

@@ -1,10 +1,8 @@
 #include "tidewheel/inference/oip_http/http_server.h"
 
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -13,8 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <mutex>
 #include <unordered_map>
 #include <utility>
 
@@ -30,80 +26,16 @@ constexpr std::chrono::milliseconds kTick{250};
 // How long a client may go on sending what will not be read, so that it sees the answer.
 constexpr std::chrono::milliseconds kLinger{1'000};
 
-void CloseFile(int file) {
-  if (file >= 0) ::close(file);
-}
-
 }  // namespace
 
-/// Where answers for the connections of one loop arrive from other threads. Outlives the loop in
-/// whoever still has an exchange; what comes then is dropped.
-class Mailbox {
- public:
-  struct Letter {
-    std::uint64_t connection = 0;
-    std::function<Response()> make{};
-    int accepted = -1;  // A new connection instead.
-  };
-
-  Mailbox() : event_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
-  ~Mailbox() {
-    CloseFile(event_);
-    for (const Letter& letter : letters_) CloseFile(letter.accepted);
-  }
-
-  void Put(Letter letter) {
-    // On the loop's own thread nobody needs to be woken.
-    if (here_ == this) {
-      local_.push_back(std::move(letter));
-      return;
-    }
-    bool wake = false;
-    {
-      const std::lock_guard lock(mutex_);
-      if (closed_) {
-        CloseFile(letter.accepted);
-        return;
-      }
-      wake = letters_.empty();
-      letters_.push_back(std::move(letter));
-    }
-    if (wake) Wake();
-  }
-  void Wake() const {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const ssize_t wrote = ::write(event_, &one, sizeof one);
-  }
-  void Take(std::vector<Letter>* letters) {
-    std::uint64_t count = 0;
-    [[maybe_unused]] const ssize_t read = ::read(event_, &count, sizeof count);
-    const std::lock_guard lock(mutex_);
-    letters->swap(letters_);
-  }
-  void Close() {
-    const std::lock_guard lock(mutex_);
-    closed_ = true;
-    for (const Letter& letter : letters_) CloseFile(letter.accepted);
-    letters_.clear();
-  }
-  void MoveHere() { here_ = this; }
-  std::vector<Letter>& local() { return local_; }
-  int event() const { return event_; }
-
- private:
-  static thread_local const Mailbox* here_;  // Of the loop whose thread this is.
-
-  const int event_;
-  std::vector<Letter> local_;  // The loop's thread alone.
-  std::mutex mutex_;           // Guards letters_ and closed_.
-  std::vector<Letter> letters_;
-  bool closed_ = false;
+struct Letter {
+  std::uint64_t connection = 0;
+  std::function<Response()> make{};
+  net::Socket accepted{};  // A new connection instead.
 };
 
-thread_local const Mailbox* Mailbox::here_ = nullptr;
-
-Exchange::Exchange(Head head, Body body, std::uint64_t connection, std::shared_ptr<Mailbox> mailbox,
-                   std::shared_ptr<Load> load)
+Exchange::Exchange(Head head, net::AlignedBytes body, std::uint64_t connection,
+                   std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Load> load)
     : head_(std::move(head)),
       body_(std::move(body)),
       connection_(connection),
@@ -129,7 +61,7 @@ void Exchange::Answer(Response response) {
 
 void Exchange::Answer(std::function<Response()> make) {
   if (answered_.exchange(true)) return;
-  mailbox_->Put({connection_, std::move(make), -1});
+  mailbox_->Put({connection_, std::move(make), {}});
 }
 
 /// One thread, one epoll, a share of the connections.
@@ -144,7 +76,7 @@ class Server::Loop {
   ~Loop() {
     mailbox_->Wake();
     worker_.reset();
-    CloseFile(epoll_);
+    if (epoll_ >= 0) ::close(epoll_);
   }
 
   void Begin() {
@@ -159,7 +91,7 @@ class Server::Loop {
   enum class State { kHead, kBody, kWorking, kWriting, kLingering };
 
   struct Connection {
-    int file = -1;
+    net::Socket socket;
     std::uint64_t id = 0;
     State state = State::kHead;
     bool readable = true;
@@ -167,7 +99,7 @@ class Server::Loop {
     bool closed_by_client = false;
     std::string received;  // Read, not yet used.
     Head head;
-    Body body;
+    net::AlignedBytes body;
     std::size_t accounted = 0;  // Of the body, while it is read.
     ChunkReader chunks;
     std::shared_ptr<Exchange> exchange;
@@ -197,23 +129,24 @@ class Server::Loop {
     mailbox_->MoveHere();
     scratch_.resize(kScratchBytes);
     Watch(mailbox_->event(), kEvent, EPOLLIN);
-    if (accepts_) Watch(server_.listener_, kListener, EPOLLIN);
+    if (accepts_) Watch(server_.listener_.file(), kListener, EPOLLIN);
     bool listening = accepts_;
     auto last_tick = Clock::now();
     Clock::time_point stop_by{};
     std::array<epoll_event, 128> events{};
     while (true) {
-      const int timeout =
-          connections_.empty() && !accept_paused_ ? -1 : static_cast<int>(kTick.count());
+      const int timeout = mailbox_->PrepareToSleep() ? Timeout() : 0;
       const int count =
           ::epoll_wait(epoll_, events.data(), static_cast<int>(events.size()), timeout);
+      mailbox_->Awake();
       now_ = Clock::now();
+      ReadLetters();
       for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
         if (event.data.u64 == kListener) {
           Accept();
         } else if (event.data.u64 == kEvent) {
-          ReadLetters();
+          mailbox_->Quiet();
         } else if (Connection* connection = Find(event.data.u64)) {
           OnEvents(*connection, event.events);
         }
@@ -223,7 +156,7 @@ class Server::Loop {
         if (stop_by == Clock::time_point{}) {
           stop_by = now_ + options_.drain;
           if (std::exchange(listening, false)) {
-            ::epoll_ctl(epoll_, EPOLL_CTL_DEL, server_.listener_, nullptr);
+            ::epoll_ctl(epoll_, EPOLL_CTL_DEL, server_.listener_.file(), nullptr);
           }
         }
         CloseIdle();
@@ -238,6 +171,10 @@ class Server::Loop {
     while (!connections_.empty()) Close(*connections_.begin()->second);
   }
 
+  int Timeout() const {
+    return connections_.empty() && !accept_paused_ ? -1 : static_cast<int>(kTick.count());
+  }
+
   Connection* Find(std::uint64_t id) const {
     const auto found = connections_.find(id);
     return found == connections_.end() ? nullptr : found->second.get();
@@ -245,37 +182,39 @@ class Server::Loop {
 
   void Accept() {
     for (int i = 0; i < 64; ++i) {
-      const int file = ::accept4(server_.listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-      if (file < 0) {
+      net::Socket accepted(
+          ::accept4(server_.listener_.file(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!accepted.open()) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
           // The listener stays readable: without a pause this thread would spin.
-          ::epoll_ctl(epoll_, EPOLL_CTL_DEL, server_.listener_, nullptr);
+          ::epoll_ctl(epoll_, EPOLL_CTL_DEL, server_.listener_.file(), nullptr);
           accept_paused_ = true;
         }
         return;
       }
       const std::size_t chosen = server_.next_loop_++ % server_.loops_.size();
-      server_.loops_[chosen]->mailbox_->Put({0, {}, file});
+      server_.loops_[chosen]->mailbox_->Put({0, {}, std::move(accepted)});
     }
   }
 
   void ReadLetters() {
-    std::vector<Mailbox::Letter> letters;
+    std::vector<Letter> letters;
     mailbox_->Take(&letters);
-    for (Mailbox::Letter& letter : letters) Deliver(std::move(letter));
+    for (Letter& letter : letters) Deliver(std::move(letter));
+    DeliverLocal();
   }
 
   void DeliverLocal() {
     while (!mailbox_->local().empty()) {
-      std::vector<Mailbox::Letter> letters;
+      std::vector<Letter> letters;
       letters.swap(mailbox_->local());
-      for (Mailbox::Letter& letter : letters) Deliver(std::move(letter));
+      for (Letter& letter : letters) Deliver(std::move(letter));
     }
   }
 
-  void Deliver(Mailbox::Letter letter) {
-    if (letter.accepted >= 0) {
-      Add(letter.accepted);
+  void Deliver(Letter letter) {
+    if (letter.accepted.open()) {
+      Add(std::move(letter.accepted));
       return;
     }
     Connection* connection = Find(letter.connection);
@@ -284,25 +223,24 @@ class Server::Loop {
     Advance(*connection);
   }
 
-  void Add(int file) {
+  void Add(net::Socket socket) {
     const int on = 1;
-    ::setsockopt(file, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    ::setsockopt(socket.file(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const bool full = server_.load_->connections >= options_.max_connections;
     if (full && !MakeRoom()) {
       options_.cut_off.Add();
       const Response response = server_.refuser_(503, "too many connections; try again later");
       const std::string answer = WriteHead(response, false) + response.body;
       [[maybe_unused]] const ssize_t sent =
-          ::send(file, answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-      ::shutdown(file, SHUT_WR);
-      ::close(file);
+          ::send(socket.file(), answer.data(), answer.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      ::shutdown(socket.file(), SHUT_WR);
       return;
     }
     auto connection = std::make_unique<Connection>();
-    connection->file = file;
+    connection->socket = std::move(socket);
     connection->id = next_id_++;
     connection->since = now_;
-    Watch(file, connection->id, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    Watch(connection->socket.file(), connection->id, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
     Connection& added = *connection;
     connections_.emplace(added.id, std::move(connection));
     options_.connections.Set(static_cast<double>(++server_.load_->connections));
@@ -381,7 +319,7 @@ class Server::Loop {
     *got = 0;
     if (!connection.readable) return Got::kAgain;
     while (true) {
-      const ssize_t read = ::recv(connection.file, to, room, 0);
+      const ssize_t read = ::recv(connection.socket.file(), to, room, 0);
       if (read > 0) {
         *got = static_cast<std::size_t>(read);
         // Less than there was room for: the rest comes with an event of its own.
@@ -421,7 +359,7 @@ class Server::Loop {
     connection.keep_alive = head.keep_alive;
     connection.head_only = head.method == "HEAD";
     connection.old = head.minor_version == 0;
-    connection.body = Body();
+    connection.body = net::AlignedBytes();
     connection.chunks = ChunkReader();
     const std::uint64_t length = head.content_length.value_or(0);
     if (length > options_.max_body_bytes) {
@@ -440,7 +378,7 @@ class Server::Loop {
     if (head.expects_continue && connection.received.empty()) {
       constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       // The buffer of a connection on which nothing is under way has room for it.
-      if (::send(connection.file, kContinue.data(), kContinue.size(), MSG_NOSIGNAL) !=
+      if (::send(connection.socket.file(), kContinue.data(), kContinue.size(), MSG_NOSIGNAL) !=
           static_cast<ssize_t>(kContinue.size())) {
         Close(connection);
         return false;
@@ -457,8 +395,12 @@ class Server::Loop {
     connection.accounted = now;
   }
 
+  bool NoMemory(Connection& connection) {
+    return Refuse(connection, {503, "no memory for the request's body; try again later"});
+  }
+
   bool ReadBodyOf(Connection& connection) {
-    Body& body = connection.body;
+    net::AlignedBytes& body = connection.body;
     if (server_.load_->buffered_bytes > options_.max_buffered_bytes) {
       return Refuse(connection, {503, "too many requests are being read; try again later"});
     }
@@ -481,14 +423,16 @@ class Server::Loop {
     if (!connection.received.empty() && body.size() < length) {
       const std::size_t take = std::min(connection.received.size(), length - body.size());
       constexpr std::size_t kAtOnce = std::size_t{1} << 20;
-      body.Reserve(std::min(length, std::max(kAtOnce, take)));
+      if (!body.TryReserve(std::min(length, std::max(kAtOnce, take)))) return NoMemory(connection);
       body.Append(std::string_view(connection.received).substr(0, take));
       connection.received.erase(0, take);
     }
     if (body.size() == length) return Dispatch(connection);
     if (body.room() == 0) {
       constexpr std::size_t kAtOnce = std::size_t{1} << 20;
-      body.Reserve(std::min(length, std::max(kAtOnce, 2 * body.size())));
+      if (!body.TryReserve(std::min(length, std::max(kAtOnce, 2 * body.size())))) {
+        return NoMemory(connection);
+      }
     }
     AccountBody(connection);
     std::size_t got = 0;
@@ -523,7 +467,7 @@ class Server::Loop {
     server_.load_->buffered_bytes -= std::exchange(connection.accounted, 0);
     connection.keep_alive = false;
     connection.body_unread = true;
-    connection.body = Body();
+    connection.body = net::AlignedBytes();
     connection.received.clear();
     connection.state = State::kWorking;
     Respond(connection, server_.refuser_(refusal.status, refusal.words));
@@ -569,7 +513,7 @@ class Server::Loop {
       msghdr message{};
       message.msg_iov = parts.data();
       message.msg_iovlen = count;
-      const ssize_t sent = ::sendmsg(connection.file, &message, MSG_NOSIGNAL);
+      const ssize_t sent = ::sendmsg(connection.socket.file(), &message, MSG_NOSIGNAL);
       if (sent < 0 && errno == EINTR) continue;
       if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
         connection.writable = false;
@@ -593,7 +537,7 @@ class Server::Loop {
       return false;
     }
     // Closing now would reset the connection under an answer that the client has not read yet.
-    ::shutdown(connection.file, SHUT_WR);
+    ::shutdown(connection.socket.file(), SHUT_WR);
     connection.state = State::kLingering;
     return true;
   }
@@ -611,7 +555,7 @@ class Server::Loop {
   void Tick() {
     if (accept_paused_) {
       accept_paused_ = false;
-      if (!server_.stopping_) Watch(server_.listener_, kListener, EPOLLIN);
+      if (!server_.stopping_) Watch(server_.listener_.file(), kListener, EPOLLIN);
     }
     std::vector<Connection*> late;
     for (const auto& [id, connection] : connections_) {
@@ -626,7 +570,7 @@ class Server::Loop {
         // Who does not read gets no answer kept for it.
         const linger reset{1, 0};
         if (connection->state == State::kWriting) {
-          ::setsockopt(connection->file, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+          ::setsockopt(connection->socket.file(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
         }
         Close(*connection);
         continue;
@@ -659,7 +603,6 @@ class Server::Loop {
   void Close(Connection& connection) {
     if (connection.exchange) connection.exchange->SetGone();
     server_.load_->buffered_bytes -= std::exchange(connection.accounted, 0);
-    ::close(connection.file);
     options_.connections.Set(static_cast<double>(--server_.load_->connections));
     connections_.erase(connection.id);
   }
@@ -677,55 +620,13 @@ class Server::Loop {
   std::unique_ptr<Worker> worker_;  // Last: it uses the rest.
 };
 
-namespace {
-
-/// "HOST:PORT" or "[HOST]:PORT" taken apart; the host is numeric.
-Result<std::pair<std::string, std::string>> SplitAddress(const std::string& text) {
-  const Error wrong{ErrorCode::kInvalidArgument, text + ": must be HOST:PORT with a numeric host"};
-  const auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || colon + 1 == text.size()) return wrong;
-  std::string host = text.substr(0, colon);
-  if (host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    return wrong;
-  }
-  return std::pair(host, text.substr(colon + 1));
-}
-
-}  // namespace
-
 Result<std::unique_ptr<Server>> Server::Start(const ServerOptions& options, Handler handler,
                                               Refuser refuser) {
-  const auto parts = SplitAddress(options.listen);
-  if (!parts) return parts.error();
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(parts->first.c_str(), parts->second.c_str(), &hints, &found) != 0) {
-    return Error{ErrorCode::kInvalidArgument,
-                 options.listen + ": must be HOST:PORT with a numeric host"};
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
+  auto listener = net::Listen(options.listen);
+  if (!listener) return listener.error();
   std::unique_ptr<Server> server(new Server(options, std::move(handler), std::move(refuser)));
-  server->listener_ =
-      ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_TCP);
-  const int on = 1;
-  ::setsockopt(server->listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (::bind(server->listener_, found->ai_addr, found->ai_addrlen) != 0 ||
-      ::listen(server->listener_, 1'024) != 0) {
-    return Error{ErrorCode::kUnavailable,
-                 options.listen + ": cannot be bound: " + std::strerror(errno)};
-  }
-  sockaddr_storage bound{};
-  socklen_t length = sizeof bound;
-  ::getsockname(server->listener_, reinterpret_cast<sockaddr*>(&bound), &length);
-  char port[16] = {};
-  ::getnameinfo(reinterpret_cast<const sockaddr*>(&bound), length, nullptr, 0, port, sizeof port,
-                NI_NUMERICSERV);
-  server->address_ = options.listen.substr(0, options.listen.rfind(':') + 1) + port;
+  server->listener_ = std::move(listener->socket);
+  server->address_ = std::move(listener->address);
   const std::size_t threads = std::max<std::size_t>(options.threads, 1);
   // The first accepts for all.
   for (std::size_t i = 0; i < threads; ++i) {
@@ -742,7 +643,6 @@ Server::~Server() {
   stopping_ = true;
   for (const auto& loop : loops_) loop->Wake();
   loops_.clear();
-  CloseFile(listener_);
 }
 
 }  // namespace tidewheel::inference::http

@@ -12,11 +12,16 @@
 #include "tidewheel/base/counters.h"
 #include "tidewheel/base/result.h"
 #include "tidewheel/inference/oip_http/http_message.h"
+#include "tidewheel/net/aligned_bytes.h"
+#include "tidewheel/net/mailbox.h"
+#include "tidewheel/net/socket.h"
 
 namespace tidewheel::inference::http {
 
-class Mailbox;
+struct Letter;
 class Exchange;
+/// Where answers for the connections of one thread arrive from others.
+using Mailbox = net::Mailbox<Letter>;
 
 /// The least of what a server of connections must know; the rest is the handler's.
 struct ServerOptions {
@@ -47,14 +52,14 @@ struct Load {
 class Exchange {
  public:
   /// Made by the server alone.
-  Exchange(Head head, Body body, std::uint64_t connection, std::shared_ptr<Mailbox> mailbox,
-           std::shared_ptr<Load> load);
+  Exchange(Head head, net::AlignedBytes body, std::uint64_t connection,
+           std::shared_ptr<Mailbox> mailbox, std::shared_ptr<Load> load);
   ~Exchange();
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
   const Head& head() const { return head_; }
-  Body& body() { return body_; }
+  net::AlignedBytes& body() { return body_; }
   /// Takes more memory into account than the body has; it is given back with the exchange.
   void Account(std::size_t bytes);
 
@@ -70,7 +75,7 @@ class Exchange {
 
  private:
   const Head head_;
-  Body body_;
+  net::AlignedBytes body_;
   const std::uint64_t connection_;
   const std::shared_ptr<Mailbox> mailbox_;
   const std::shared_ptr<Load> load_;
@@ -107,7 +112,7 @@ class Server {
   const Refuser refuser_;
   std::shared_ptr<Load> load_ = std::make_shared<Load>();
   std::string address_;
-  int listener_ = -1;
+  net::Socket listener_;
   std::atomic<bool> stopping_{false};
   std::atomic<std::size_t> next_loop_{0};
   std::vector<std::unique_ptr<Loop>> loops_;  // Last: their threads use the rest.

@@ -49,7 +49,7 @@ class Parser {
 
   simdjson::error_code Begin(std::string_view json, ondemand::document* document) {
     const simdjson::padded_string_view padded(json.data(), json.size(),
-                                              json.size() + http::Body::kPadding);
+                                              json.size() + net::AlignedBytes::kPadding);
     return (own_ ? *own_ : kept_.parser).iterate(padded).get(*document);
   }
 
@@ -62,7 +62,7 @@ class Parser {
   std::unique_ptr<ondemand::parser> own_;
 };
 thread_local Parser::Kept Parser::kept_;
-static_assert(http::Body::kPadding >= simdjson::SIMDJSON_PADDING);
+static_assert(net::AlignedBytes::kPadding >= simdjson::SIMDJSON_PADDING);
 
 template <typename Visit>  // Result<void>(std::string_view key, ondemand::value value)
 Result<void> EachField(ondemand::object object, Visit visit) {

@@ -35,12 +35,12 @@ struct InferCall {
 };
 
 /// Reads the body of an inference request: JSON, behind it the tensors in binary form when
-/// `json_length` says where the JSON ends. `body` is followed by http::Body::kPadding readable
-/// bytes; `owner` keeps it alive, as tensors may be views into it. Numbers of JSON are exact: a
-/// whole number that does not fit its datatype, a fraction for a whole one, or a finite number
-/// beyond its datatype is refused; what is no number is "NaN", "Infinity" or "-Infinity" in quotes.
-/// `data` is flat, or nested exactly as the shape. kInvalidArgument names the tensor and the
-/// element; kNotFound: a region of shared memory.
+/// `json_length` says where the JSON ends. `body` is followed by net::AlignedBytes::kPadding
+/// readable bytes; `owner` keeps it alive, as tensors may be views into it. Numbers of JSON are
+/// exact: a whole number that does not fit its datatype, a fraction for a whole one, or a finite
+/// number beyond its datatype is refused; what is no number is "NaN", "Infinity" or "-Infinity" in
+/// quotes. `data` is flat, or nested exactly as the shape. kInvalidArgument names the tensor and
+/// the element; kNotFound: a region of shared memory.
 Result<InferCall> ReadInferCall(std::string_view body, std::optional<std::size_t> json_length,
                                 const SharedMemoryTable& regions,
                                 std::shared_ptr<const void> owner);

@@ -19,7 +19,7 @@ using ::testing::HasSubstr;
 /// Kept with the bytes behind it that a reader may look at.
 Result<InferCall> Read(const std::string& json, const std::string& binary = "",
                        std::optional<std::size_t> json_length = {}) {
-  auto body = std::make_shared<http::Body>();
+  auto body = std::make_shared<net::AlignedBytes>();
   body->AlignAt(json.size());
   body->Append(json);
   body->Append(binary);
@@ -410,8 +410,8 @@ TEST(InferJsonTest, EveryDatatypeIsWritten) {
 
 TEST(ModelJsonTest, CallsOfTheRepositoryAreRead) {
   const auto padded = [](const std::string& text) {
-    static http::Body body;
-    body = http::Body();
+    static net::AlignedBytes body;
+    body = net::AlignedBytes();
     body.Append(text);
     return body.view();
   };

@@ -19,8 +19,8 @@ std::string StatisticsJson(const std::vector<ModelStatistics>& statistics);
 std::string IndexJson(const std::vector<IndexEntry>& entries);
 std::string RegionsJson(const std::vector<SharedMemoryRegion>& regions);
 
-// What they are asked with. `body` is followed by http::Body::kPadding readable bytes; an empty one
-// is an empty object. kInvalidArgument names the member.
+// What they are asked with. `body` is followed by net::AlignedBytes::kPadding readable bytes; an
+// empty one is an empty object. kInvalidArgument names the member.
 
 /// {"ready": true}
 Result<bool> ReadReadyOnly(std::string_view body);

@@ -309,7 +309,7 @@ struct OipHttpServer::Parts : std::enable_shared_from_this<OipHttpServer::Parts>
     const auto coding = http::ParseCoding(exchange->head().Find("content-encoding"));
     if (!coding) return coding.error();
     if (*coding == http::Coding::kIdentity) return {};
-    http::Body unpacked;
+    net::AlignedBytes unpacked;
     if (json_length) unpacked.AlignAt(*json_length);
     if (auto done =
             http::Unpack(*coding, exchange->body().view(), options.max_body_bytes, &unpacked);

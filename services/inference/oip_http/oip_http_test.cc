@@ -15,6 +15,7 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -563,7 +564,7 @@ TEST_F(OipHttpServerTest, BodiesAndAnswersMayBePacked) {
                     "Content-Encoding: " + name + "\r\nAccept-Encoding: " + name + "\r\n");
     ASSERT_EQ(answer.status, 200) << answer.body;
     EXPECT_EQ(answer.headers.at("content-encoding"), name);
-    http::Body unpacked;
+    net::AlignedBytes unpacked;
     ASSERT_TRUE(http::Unpack(coding, answer.body, 1 << 20, &unpacked).ok());
     EXPECT_THAT(std::string(unpacked.view()), HasSubstr("\"data\":[" + data + "]"));
     EXPECT_EQ(client
@@ -882,10 +883,10 @@ TEST_F(OipHttpServerTest, AnAddressThatIsTakenOrWrongIsAnError) {
     OipHttpServer::Options options;
     options.listen = address;
     const auto started = OipHttpServer::Start(options, *models_, regions_);
-    return started ? ErrorCode::kInternal : started.error().code;
+    return started ? std::optional<ErrorCode>() : started.error().code;
   };
+  EXPECT_EQ(start("localhost:0"), std::nullopt);
   EXPECT_EQ(start(server_->address()), ErrorCode::kUnavailable);
-  EXPECT_EQ(start("localhost:0"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(start("127.0.0.1"), ErrorCode::kInvalidArgument);
   EXPECT_EQ(start("127.0.0.1:x"), ErrorCode::kInvalidArgument);
 }
