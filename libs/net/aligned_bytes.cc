@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace tidewheel::net {
 
@@ -11,6 +12,8 @@ void AlignedBytes::AlignAt(std::size_t place) {
 
 bool AlignedBytes::TryReserve(std::size_t bytes) {
   if (bytes <= capacity_) return true;
+  constexpr std::size_t kMost = std::numeric_limits<std::ptrdiff_t>::max();
+  if (bytes > kMost - lead_ - kPadding) return false;
   std::unique_ptr<char, Free> larger(static_cast<char*>(
       ::operator new (lead_ + bytes + kPadding, std::align_val_t{kAlignment}, std::nothrow)));
   if (!larger) return false;

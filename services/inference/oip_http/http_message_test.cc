@@ -10,6 +10,8 @@
 namespace tidewheel::inference::http {
 namespace {
 
+using std::string_literals::operator""s;
+
 /// The status that a head is refused with; 200: it is taken, 0: more is needed.
 int StatusOf(const std::string& received, Head* head = nullptr) {
   Head own;
@@ -66,7 +68,7 @@ TEST(HttpHeadTest, WhatIsNotHttpIsRefused) {
   EXPECT_EQ(StatusOf("G(T / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf("GET v2 HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
   EXPECT_EQ(StatusOf("GET /\x01 HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
-  EXPECT_EQ(StatusOf(std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 38)), 400);
+  EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n"s), 400);
   EXPECT_EQ(StatusOf("GET / HTTP/1.1\r\nHost: h\r\nExpect: tea\r\n\r\n"), 417);
 }
 
