@@ -115,7 +115,7 @@ FrontConnection::FrontConnection(ConnectionHost& host, FrontShared& shared, net:
       shared_(shared),
       socket_(std::move(socket)),
       id_(id),
-      last_read_(host.now()),
+      last_heard_(host.now()),
       last_progress_(host.now()) {
   nghttp2_session* session = nullptr;
   nghttp2_session_server_new2(&session, shared.callbacks, this, shared.session_options);
@@ -219,7 +219,7 @@ bool FrontConnection::Read(std::string& scratch) {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     if (got <= 0) return false;
-    last_read_ = host_.now();
+    last_heard_ = host_.now();
     pinged_ = false;
     const bool fine = filter_.Pass(std::string_view(scratch.data(), static_cast<std::size_t>(got)),
                                    [this](std::string_view bytes) {
@@ -272,7 +272,7 @@ bool FrontConnection::Flush() {
 bool FrontConnection::Tick(std::chrono::steady_clock::time_point now) {
   const auto& options = shared_.options;
   if (blocked_ && now - last_progress_ > options.ping_after + options.ping_timeout) return false;
-  const auto quiet = now - last_read_;
+  const auto quiet = now - last_heard_;
   if (quiet > options.ping_after + options.ping_timeout) return false;
   if (quiet > options.ping_after && !std::exchange(pinged_, true)) {
     nghttp2_submit_ping(session_.get(), NGHTTP2_FLAG_NONE, nullptr);

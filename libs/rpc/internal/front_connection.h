@@ -58,7 +58,11 @@ class FrontConnection {
   void GoAway(bool last);
   bool idle() const { return streams_.empty(); }
   bool blocked() const { return blocked_; }
-  void Unblock() { blocked_ = false; }
+  /// The client has taken bytes: it lives, however long it has said nothing.
+  void Unblock() {
+    blocked_ = false;
+    last_heard_ = host_.now();
+  }
   /// False: it lives no more.
   bool Tick(std::chrono::steady_clock::time_point now);
 
@@ -106,7 +110,7 @@ class FrontConnection {
   std::size_t out_done_ = 0;
   bool blocked_ = false;
   bool pinged_ = false;
-  std::chrono::steady_clock::time_point last_read_;
+  std::chrono::steady_clock::time_point last_heard_;
   std::chrono::steady_clock::time_point last_progress_;  // Of what is sent, while it is blocked.
 };
 

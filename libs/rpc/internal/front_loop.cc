@@ -61,8 +61,9 @@ void FrontLoop::Watch(int file, std::uint64_t id) const {
 }
 
 void FrontLoop::WatchListeners() const {
-  for (std::size_t i = 0; i < shared_.listeners.size(); ++i)
+  for (std::size_t i = 0; i < shared_.listeners.size(); ++i) {
     Watch(shared_.listeners[i].file(), i + 1);
+  }
 }
 
 void FrontLoop::IgnoreListeners() const {
@@ -165,8 +166,9 @@ void FrontLoop::ReadLocal() {
 
 void FrontLoop::Deliver(FrontLetter letter) {
   if (letter.kind == Kind::kAccepted) return Add(std::move(letter.accepted));
-  if (FrontConnection* const connection = Find(letter.connection))
+  if (FrontConnection* const connection = Find(letter.connection)) {
     connection->Take(std::move(letter));
+  }
 }
 
 void FrontLoop::HandleArrived() {
